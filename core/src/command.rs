@@ -1,0 +1,74 @@
+//! What the hub tells its driver to do. This file does not know how it is done.
+
+use alloc::sync::Arc;
+
+use crate::close::CloseCode;
+use crate::event::ConnId;
+
+/// One thing for the driver to do, in the order given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Send `text` as one WebSocket text frame to each of `to`.
+    ///
+    /// Every recipient was connected and not closed when the command was given.
+    Send {
+        /// Who gets it.
+        to: Recipients,
+        /// The frame's payload, shared by all of them.
+        text: Arc<str>,
+    },
+    /// Send a WebSocket ping without payload.
+    Ping {
+        /// Who gets it.
+        conn: ConnId,
+    },
+    /// Close the connection with a WebSocket close frame, within the driver's `close_timeout`.
+    ///
+    /// The hub has forgotten `conn`: it names it in no later command, and ignores later events
+    /// for it.
+    Close {
+        /// The connection to close.
+        conn: ConnId,
+        /// The close code.
+        code: CloseCode,
+        /// What to do with that which is queued for it.
+        queue: Queue,
+    },
+    /// The drain is over: nobody is connected, and nobody will be.
+    Drained,
+}
+
+/// Who gets a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recipients {
+    /// One connection.
+    One(ConnId),
+    /// Everybody in a shared list, but for one.
+    Many {
+        /// The list; each connection is in it once.
+        list: Arc<[ConnId]>,
+        /// The one on the list that gets nothing.
+        except: Option<ConnId>,
+    },
+}
+
+impl Recipients {
+    /// Each recipient, once.
+    pub fn iter(&self) -> impl Iterator<Item = ConnId> + '_ {
+        let (list, except) = match self {
+            Self::One(conn) => (core::slice::from_ref(conn), None),
+            Self::Many { list, except } => (&**list, *except),
+        };
+        list.iter().copied().filter(move |conn| Some(*conn) != except)
+    }
+}
+
+/// What becomes of that which is queued for a connection that is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queue {
+    /// It is sent first, as far as the driver's `close_timeout` allows.
+    Flush,
+    /// It is thrown away: the peer does not take it, or must not have it. A frame that is partly
+    /// sent is still finished where the socket takes it.
+    Drop,
+}

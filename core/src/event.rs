@@ -1,0 +1,122 @@
+//! What a driver tells the hub. This file does not know what the hub makes of it.
+
+use alloc::string::String;
+use core::fmt;
+use core::time::Duration;
+
+use crate::name::Name;
+
+/// A connection, as its driver calls it.
+///
+/// The driver mints the number; it is unique for the life of the hub and says nothing about order,
+/// so a driver may put a shard and a slot into it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(u64);
+
+impl ConnId {
+    /// The connection that the driver numbers `number`.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number that the driver gave.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Debug for ConnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// What happened outside, in the order of a connection's life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The upgrade of `conn` succeeded.
+    Connect {
+        /// The new connection.
+        conn: ConnId,
+        /// What its URL and its upgrade request asked for.
+        greeting: Greeting,
+    },
+    /// A whole text message came from `conn`.
+    Text {
+        /// Where it came from.
+        conn: ConnId,
+        /// The message.
+        text: String,
+    },
+    /// A whole binary message came from `conn`.
+    Binary {
+        /// Where it came from.
+        conn: ConnId,
+    },
+    /// Some other sign of life came from `conn`: a pong, a ping, a fragment. At most one a second
+    /// for each connection.
+    Heard {
+        /// Where it came from.
+        conn: ConnId,
+    },
+    /// `bytes` of frames are queued for `conn` because its socket is full.
+    ///
+    /// Counted as [`frame_len`](crate::frame_len) counts, without what the driver sends on its own
+    /// (pongs). A level that grew in a turn is reported in that turn, one that shrank when it has
+    /// halved, when it is gone, and otherwise once a second.
+    Backlog {
+        /// Whose queue it is.
+        conn: ConnId,
+        /// How much is queued, in bytes.
+        bytes: usize,
+    },
+    /// The end of a turn: everything commanded up to the `Flushed` that lies
+    /// [`run_ahead`](crate::Config::run_ahead) turns back has been offered to the sockets, and the
+    /// backlogs that this left have been reported.
+    Flushed,
+    /// `conn` is gone, for whatever reason.
+    Disconnect {
+        /// The connection that is gone.
+        conn: ConnId,
+    },
+    /// Time has passed, and nothing else happened.
+    Tick,
+    /// Stop gracefully, within this span.
+    Drain {
+        /// The longest that the drain may take; zero closes everybody at the next tick.
+        within: Duration,
+    },
+}
+
+/// What a connection's URL and upgrade request asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Greeting {
+    /// The wished name; without one the hub makes one up.
+    pub name: Option<Name>,
+    /// The room to join at once.
+    pub room: RoomChoice,
+    /// Which framing the client chose.
+    pub framing: Framing,
+}
+
+/// The room that a connection joins without asking for it in a frame.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum RoomChoice {
+    /// The configured one: the URL named no room.
+    #[default]
+    Default,
+    /// None: the URL's room is empty.
+    None,
+    /// This one.
+    Named(Name),
+}
+
+/// How a client's text frames are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// The client did not offer the subprotocol: what does not start with `{` is plain text.
+    #[default]
+    Lenient,
+    /// The client offered `roundtable.v1`: every frame is a JSON object.
+    Strict,
+}

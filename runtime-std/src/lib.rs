@@ -1,0 +1,1 @@
+//! The Roundtable chat server on blocking threads.

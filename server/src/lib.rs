@@ -1,0 +1,1 @@
+//! What both runtimes share and that does no I/O: settings, HTTP front door, codec, page.

@@ -1,0 +1,1 @@
+//! The reference hub, the event generator, and conformance over real sockets.
