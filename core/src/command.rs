@@ -68,7 +68,7 @@ impl Recipients {
 pub enum Queue {
     /// It is sent first, as far as the driver's `close_timeout` allows.
     Flush,
-    /// It is thrown away: the peer does not take it, or must not have it. A frame that is partly
-    /// sent is still finished where the socket takes it.
+    /// What the socket does not take at once is thrown away: the peer does not read, and the memory
+    /// is wanted back. A frame that is partly sent is still finished.
     Drop,
 }

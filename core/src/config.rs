@@ -137,7 +137,7 @@ impl Default for Config {
             run_ahead: RunAhead::Zero,
             history_entries: 256,
             history_bytes: MIB,
-            history_age: Duration::from_secs(600),
+            history_age: Duration::from_mins(10),
             recent: 50,
             ping_after: Duration::from_secs(25),
             pong_wait: Duration::from_secs(20),
@@ -282,7 +282,7 @@ impl Config {
 const MAX_COUNT: usize = u32::MAX as usize - 1;
 
 /// Longer spans serve nobody, and adding a few of them cannot overflow.
-const MAX_SPAN: Duration = Duration::from_secs(100 * 24 * 3600);
+const MAX_SPAN: Duration = Duration::from_hours(100 * 24);
 
 fn at_least(setting: &'static str, value: usize, least: usize) -> Result<(), ConfigError> {
     if value < least {

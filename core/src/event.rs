@@ -73,6 +73,9 @@ pub enum Event {
     /// The end of a turn: everything commanded up to the `Flushed` that lies
     /// [`run_ahead`](crate::Config::run_ahead) turns back has been offered to the sockets, and the
     /// backlogs that this left have been reported.
+    ///
+    /// A driver that runs ahead follows a turn that sent something with another turn, if only an
+    /// empty one, so that what was sent is covered.
     Flushed,
     /// `conn` is gone, for whatever reason.
     Disconnect {

@@ -1,11 +1,35 @@
-//! The hub.
+//! The hub: events in, commands out, and nothing else. This file does not know sockets, clocks or
+//! threads; it takes each event to the file in `hub/` that answers it, and holds what they share.
 
+mod drain;
+mod flow;
+mod life;
+mod publish;
+mod reading;
+mod rooms;
+mod text;
+
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
 
-use crate::command::Command;
+use crate::bucket::Rate;
+use crate::close::CloseCode;
+use crate::command::{Command, Queue, Recipients};
 use crate::config::{Config, ConfigError};
-use crate::event::Event;
+use crate::event::{ConnId, Event};
+use crate::flow::Sent;
+use crate::frame::frame_len;
+use crate::log::Bounds;
+use crate::protocol::Reply;
+use crate::room::Rooms;
+use crate::session::Sessions;
 use crate::time::Timestamp;
+use crate::timers::{Timer, Timers};
+use drain::Drain;
 
 /// What a driver drives: the hub, or anything that has its two verbs.
 pub trait Machine {
@@ -14,7 +38,8 @@ pub trait Machine {
     /// `now` never runs backwards.
     fn handle(&mut self, now: Timestamp, event: Event, commands: &mut Vec<Command>);
 
-    /// When the machine wants an [`Event::Tick`], at the latest. It may lie in the past: then at once.
+    /// When the machine wants an [`Event::Tick`], at the latest. It may lie in the past: then at
+    /// once.
     fn next_deadline(&self) -> Option<Timestamp>;
 }
 
@@ -27,9 +52,74 @@ pub struct Origin {
     pub wall_clock_ms: u64,
 }
 
-/// The hub.
+/// A chat hub: rooms, their logs, and everybody who is connected.
+///
+/// Equal configurations, origins and events give equal commands, bit for bit. What peers send can
+/// neither stop it nor make it fail; what a driver must not do is said at [`Hub::handle`].
+pub struct Hub {
+    config: Config,
+    origin: Origin,
+    limits: Limits,
+    now: Timestamp,
+    /// How long the hub itself was away, in all.
+    away: Duration,
+    /// When it last came back, by the clock of waking hours.
+    woke: Timestamp,
+    /// How many `Flushed` there were.
+    turn: u64,
+    /// How many epochs were given out.
+    epochs: u64,
+    /// What was sent to all connections together.
+    sent: Sent,
+    drain: Option<Drain>,
+    state: State,
+    /// Where a message is written before it is shared.
+    scratch: String,
+}
+
+/// Everything that is gone when everybody is.
+#[derive(Debug, Default, PartialEq)]
+struct State {
+    sessions: Sessions,
+    rooms: Rooms,
+    /// Timers of liveness, by the clock of waking hours.
+    waking: Timers,
+    /// All other timers, by the driver's clock.
+    calendar: Timers,
+    lagging: Lagging,
+    /// Every backlog that is not zero, by size.
+    backlogs: BTreeSet<(u64, u32)>,
+    /// The sum of the backlogs.
+    reported: u64,
+}
+
+/// The sessions that wait for room in their windows.
+#[derive(Debug, Default, PartialEq)]
+struct Lagging {
+    /// They may have room, and are tried at the next `Flushed` or `Tick`.
+    ready: BTreeSet<u32>,
+    /// They may have room once a `Flushed` has come.
+    covering: BTreeSet<u32>,
+    /// The global budget is used up: nobody is tried before the next `Flushed`.
+    over_budget: bool,
+}
+
+/// What `Config` says, in the form in which it is compared.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// The window for what control messages may use, and for all else.
+    window: u64,
+    data: u64,
+    budget: u64,
+    messages: Rate,
+    bytes: Rate,
+    strikes: Rate,
+    log: Bounds,
+}
+
+/// A session ended while it was being answered.
 #[derive(Debug)]
-pub struct Hub {}
+struct Gone;
 
 impl Hub {
     /// A hub where nobody is.
@@ -37,15 +127,201 @@ impl Hub {
     /// # Errors
     ///
     /// What [`Config::validate`] finds.
-    pub fn new(config: Config, _origin: Origin) -> Result<Self, ConfigError> {
+    pub fn new(config: Config, origin: Origin) -> Result<Self, ConfigError> {
         config.validate()?;
-        Ok(Self {})
+        Ok(Self {
+            limits: Limits::of(&config),
+            config,
+            origin,
+            now: Timestamp::ZERO,
+            away: Duration::ZERO,
+            woke: Timestamp::ZERO,
+            turn: 0,
+            epochs: 0,
+            sent: Sent::default(),
+            drain: None,
+            state: State::default(),
+            scratch: String::new(),
+        })
+    }
+
+    /// Takes one event, and appends to `commands` what is to be done about it, in order.
+    ///
+    /// An event for a connection that the hub does not know is ignored: after a `Close` that is an
+    /// unavoidable race.
+    ///
+    /// # Panics
+    ///
+    /// If the driver breaks its contract: `now` lies before an earlier one, a `Connect` names a
+    /// connection that is connected, or a `Backlog` is larger than what was sent.
+    pub fn handle(&mut self, now: Timestamp, event: Event, commands: &mut Vec<Command>) {
+        assert!(now >= self.now, "time runs backwards, from {:?} to {now:?}", self.now);
+        self.notice_absence(now);
+        self.now = now;
+        match event {
+            Event::Connect { conn, greeting } => self.connect(conn, greeting, commands),
+            Event::Text { conn, text } => self.text(conn, &text, commands),
+            Event::Binary { conn } => self.binary(conn, commands),
+            Event::Heard { conn } => self.heard(conn),
+            Event::Backlog { conn, bytes } => self.backlog(conn, bytes as u64, commands),
+            Event::Flushed => self.flushed(commands),
+            Event::Disconnect { conn } => self.disconnect(conn),
+            Event::Tick => self.tick(commands),
+            Event::Drain { within } => self.start_drain(within),
+        }
+        self.finish_drain(commands);
+    }
+
+    /// When the hub wants an [`Event::Tick`], at the latest. It may lie in the past: then at once.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let deadlines = [
+            self.state.waking.first().map(|at| at + self.away),
+            self.state.calendar.first(),
+            self.state.lagging.is_due().then_some(self.now),
+            self.drain.as_ref().and_then(|drain| drain.next(self.state.sessions.is_empty())),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Whether nobody is connected and nothing is kept: the hub differs from a new one only in the
+    /// clock, the count of epochs, and whether it drains.
+    pub fn is_clean(&self) -> bool {
+        self.state == State::default()
+    }
+
+    /// The clock that stands still while the hub is away.
+    fn awake(&self) -> Timestamp {
+        self.now - self.away
+    }
+
+    /// The wall clock, in milliseconds.
+    fn wall_ms(&self) -> u64 {
+        let millis = u64::try_from(self.now.since_start().as_millis()).unwrap_or(u64::MAX);
+        self.origin.wall_clock_ms.saturating_add(millis)
+    }
+
+    /// What is queued for all connections together, at the most.
+    fn queued_in_all(&self) -> u64 {
+        self.state.reported + self.sent.uncovered(self.config.run_ahead)
+    }
+
+    fn queued(&mut self, slot: u32) -> u64 {
+        let flow = self.state.sessions.flow_mut(slot);
+        flow.sent.roll(self.turn);
+        flow.queued(self.config.run_ahead)
+    }
+
+    /// Sends `text` to one session, without asking whether there is room.
+    fn send(&mut self, slot: u32, text: Arc<str>, out: &mut Vec<Command>) {
+        let bytes = frame_len(text.len()) as u64;
+        let flow = self.state.sessions.flow_mut(slot);
+        flow.sent.roll(self.turn);
+        flow.sent.add(bytes);
+        self.sent.add(bytes);
+        out.push(Command::Send { to: Recipients::One(flow.conn), text });
+    }
+
+    /// Sends a control message. It may use the whole window; if it does not fit, the session ends.
+    fn tell(&mut self, slot: u32, text: String, out: &mut Vec<Command>) -> Result<(), Gone> {
+        if self.queued(slot) + frame_len(text.len()) as u64 > self.limits.window {
+            self.close(slot, CloseCode::SlowConsumer, Queue::Drop, out);
+            return Err(Gone);
+        }
+        self.send(slot, text.into(), out);
+        Ok(())
+    }
+
+    /// Ends a session: a `bye` where there is room, a `Close`, and it is forgotten.
+    fn close(&mut self, slot: u32, code: CloseCode, queue: Queue, out: &mut Vec<Command>) {
+        if !(code == CloseCode::Drain && self.is_told_of_drain(slot)) {
+            let bye = bye(code, None);
+            if self.queued(slot) + frame_len(bye.len()) as u64 <= self.limits.window {
+                self.send(slot, bye.into(), out);
+            }
+        }
+        let conn = self.state.sessions[slot].conn;
+        self.forget(slot);
+        out.push(Command::Close { conn, code, queue });
+    }
+
+    fn forget(&mut self, slot: u32) {
+        let state = &mut self.state;
+        let session = &mut state.sessions[slot];
+        state.waking.disarm(&mut session.armed, Timer::Session(slot));
+        for membership in core::mem::take(&mut session.memberships) {
+            self.vacate(&membership);
+        }
+        let state = &mut self.state;
+        state.lagging.forget(slot);
+        let backlog = state.sessions.flow(slot).backlog;
+        state.backlogs.remove(&(backlog, slot));
+        state.reported -= backlog;
+        state.sessions.remove(slot);
     }
 }
 
 impl Machine for Hub {
-    fn handle(&mut self, _now: Timestamp, _event: Event, _commands: &mut Vec<Command>) {}
-    fn next_deadline(&self) -> Option<Timestamp> {
-        None
+    fn handle(&mut self, now: Timestamp, event: Event, commands: &mut Vec<Command>) {
+        self.handle(now, event, commands);
     }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.next_deadline()
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("now", &self.now)
+            .field("next_deadline", &self.next_deadline())
+            .field("sessions", &self.state.sessions.len())
+            .field("rooms", &self.state.rooms.len())
+            .field("queued", &self.queued_in_all())
+            .field("drain", &self.drain)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Lagging {
+    fn is_due(&self) -> bool {
+        !self.ready.is_empty() && !self.over_budget
+    }
+
+    fn forget(&mut self, slot: u32) {
+        self.ready.remove(&slot);
+        self.covering.remove(&slot);
+        if self.ready.is_empty() && self.covering.is_empty() {
+            self.over_budget = false;
+        }
+    }
+}
+
+impl Limits {
+    fn of(config: &Config) -> Self {
+        Self {
+            window: config.window_bytes as u64,
+            data: (config.window_bytes - config.reserve_bytes) as u64,
+            budget: config.budget_bytes as u64,
+            messages: Rate::new(config.message_burst, config.messages_per_second),
+            bytes: Rate::new(config.byte_burst, config.bytes_per_second),
+            strikes: Rate::new(config.rate_limit_strikes, 1),
+            log: Bounds {
+                entries: config.history_entries,
+                bytes: config.history_bytes,
+                age: config.history_age,
+            },
+        }
+    }
+}
+
+fn bye(code: CloseCode, after_ms: Option<u64>) -> String {
+    Reply::Bye { code: code.number(), reason: code.reason(), after_ms }.text()
+}
+
+/// Refuses a connection that never became a session.
+fn turn_away(conn: ConnId, code: CloseCode, after_ms: Option<u64>, out: &mut Vec<Command>) {
+    let text = bye(code, after_ms).into();
+    out.push(Command::Send { to: Recipients::One(conn), text });
+    out.push(Command::Close { conn, code, queue: Queue::Flush });
 }

@@ -4,15 +4,23 @@
 
 extern crate alloc;
 
+mod bucket;
 mod close;
 mod command;
 mod config;
 mod event;
+mod flow;
 mod frame;
 mod hub;
+mod keyed;
+mod log;
 mod name;
 pub mod protocol;
+mod room;
+mod session;
+mod slab;
 mod time;
+mod timers;
 
 pub use close::CloseCode;
 pub use command::{Command, Queue, Recipients};

@@ -1,6 +1,7 @@
 //! Names of people and rooms. This file does not know which names are taken.
 
 use alloc::sync::Arc;
+use core::borrow::Borrow;
 use core::fmt;
 use core::str::FromStr;
 
@@ -45,6 +46,12 @@ impl FromStr for Name {
             return Err(NameError::TooLong(chars));
         }
         Ok(Self(text.into()))
+    }
+}
+
+impl Borrow<str> for Name {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -1,8 +1,23 @@
-//! The protocol `roundtable.v1`.
+//! The protocol `roundtable.v1`: what a frame says, and how a reply is written. This file and those
+//! below it do not know rooms, sessions or time.
+//!
+//! [`Frame::parse`] reads what a client sends; the hub writes its replies with types of its own. One text frame
+//! is exactly one JSON object.
+
+mod json;
+mod reply;
+mod request;
+
+pub use reply::ErrorCode;
+pub(crate) use reply::{Gap, Page, Reply, json_string, message_prefix, write_message};
+pub use request::{Echo, Frame, Id, Position, Refusal, Request};
 
 /// The subprotocol's name, as offered in `Sec-WebSocket-Protocol`.
 pub const SUBPROTOCOL: &str = "roundtable.v1";
 
+/// The version of the protocol, as told in `welcome`.
+pub const VERSION: u32 = 1;
+
 /// The most that a `message` frame is longer than its `data`, in bytes: the fields around it, two
-/// names with every character escaped, and the frame's header.
+/// names with every character at its longest, and the frame's header.
 pub const MESSAGE_OVERHEAD_BYTES: usize = 480;

@@ -1,0 +1,203 @@
+//! A connection's life: how it begins, how its silence is noticed, how it ends. This file does not
+//! know what is said.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{Gone, Hub, turn_away};
+use crate::close::CloseCode;
+use crate::command::{Command, Queue};
+use crate::event::{ConnId, Greeting, RoomChoice};
+use crate::keyed::{Purpose, digits, draw};
+use crate::name::{MAX_CHARS, Name};
+use crate::protocol::{Echo, Id, Reply, VERSION};
+use crate::session::Session;
+use crate::time::Timestamp;
+use crate::timers::Timer;
+
+/// Why a session has a deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// Nothing was heard for a while.
+    Ping,
+    /// A ping was not answered.
+    Pong,
+    /// The backlog does not become smaller.
+    Progress,
+}
+
+impl Hub {
+    pub(super) fn connect(&mut self, conn: ConnId, greeting: Greeting, out: &mut Vec<Command>) {
+        assert!(self.state.sessions.find(conn).is_none(), "{conn:?} connects twice");
+        if self.drain.is_some() {
+            let after_ms = Some(self.return_after_ms(conn));
+            return turn_away(conn, CloseCode::Drain, after_ms, out);
+        }
+        if self.state.sessions.len() >= self.config.max_sessions {
+            return turn_away(conn, CloseCode::TryLater, None, out);
+        }
+        let user = self.free_name(conn, greeting.name.as_ref());
+        let session = Session::new(conn, user, greeting.framing, self.awake());
+        let slot = self.state.sessions.insert(session);
+        self.rearm(slot);
+        let _closed_while_greeted = self.greet(slot, greeting.room, out);
+    }
+
+    pub(super) fn disconnect(&mut self, conn: ConnId) {
+        if let Some(slot) = self.state.sessions.find(conn) {
+            self.forget(slot);
+        }
+    }
+
+    pub(super) fn heard(&mut self, conn: ConnId) {
+        if let Some(slot) = self.state.sessions.find(conn) {
+            self.state.sessions[slot].heard = self.awake();
+        }
+    }
+
+    /// Says who the session is, in answer to `id` if it asked.
+    pub(super) fn welcome(
+        &mut self,
+        slot: u32,
+        id: Option<Id<'_>>,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Gone> {
+        let user = self.state.sessions[slot].user.clone();
+        let text = Reply::Welcome {
+            v: VERSION,
+            id: id.map(Id::raw),
+            user: user.as_str(),
+            max_bytes: self.config.max_message_bytes,
+        }
+        .text();
+        self.tell(slot, text, out)
+    }
+
+    /// Fires the timers that are due, a bounded number of them.
+    pub(super) fn tick(&mut self, out: &mut Vec<Command>) {
+        let mut work = self.config.tick_work;
+        while work > 0 {
+            let awake = self.awake();
+            let due = self.state.waking.pop_due(awake);
+            match due.or_else(|| self.state.calendar.pop_due(self.now)) {
+                Some(Timer::Session(slot)) => self.session_is_due(slot, out),
+                Some(Timer::Room(slot)) => self.room_is_due(slot),
+                None => break,
+            }
+            work -= 1;
+        }
+        let work = self.drain_on(work, out);
+        self.read_on(work, out);
+    }
+
+    /// Moves the deadlines of liveness if it was the hub that was away, and not the peers.
+    pub(super) fn notice_absence(&mut self, now: Timestamp) {
+        if now.saturating_since(self.now) <= self.config.stall {
+            return;
+        }
+        let Some(deadline) = self.next_deadline() else { return };
+        let late = now.saturating_since(deadline.max(self.now));
+        if late > self.config.stall {
+            self.away += late;
+            self.woke = now - self.away;
+        }
+    }
+
+    /// Sets the session's timer, unless it fires early enough.
+    pub(super) fn rearm(&mut self, slot: u32) {
+        let (at, _) = self.due(slot);
+        let session = &mut self.state.sessions[slot];
+        if session.armed.is_none_or(|armed| at < armed) {
+            self.state.waking.arm(&mut session.armed, Timer::Session(slot), at);
+        }
+    }
+
+    fn greet(&mut self, slot: u32, room: RoomChoice, out: &mut Vec<Command>) -> Result<(), Gone> {
+        self.welcome(slot, None, out)?;
+        let room = match room {
+            RoomChoice::Default => self.config.default_room.clone(),
+            RoomChoice::Named(room) => room,
+            RoomChoice::None => return Ok(()),
+        };
+        self.join(slot, None, &room, None, Echo::On, out)
+    }
+
+    /// A name that nobody has: the wished one, the wished one with a number, or a made-up one.
+    fn free_name(&self, conn: ConnId, wished: Option<&Name>) -> Name {
+        let sessions = &self.state.sessions;
+        if let Some(wished) = wished
+            && !sessions.is_taken(wished)
+        {
+            return wished.clone();
+        }
+        let stem = wished.map_or("guest", Name::as_str);
+        // Room for a dash and six digits.
+        let stem: String = stem.chars().take(MAX_CHARS - 7).collect();
+        let counted = (2..10).map(|count| format!("{stem}-{count}"));
+        let counted = counted.filter(|_| wished.is_some());
+        let drawn = (0..).map(|attempt| {
+            let value = draw(self.origin.seed, Purpose::Name, conn.get(), attempt);
+            let digits: String = digits::<6>(value).iter().collect();
+            format!("{stem}-{digits}")
+        });
+        counted
+            .chain(drawn)
+            .filter_map(|name| name.parse().ok())
+            .find(|name| !sessions.is_taken(name))
+            .expect("a billion names are not all taken")
+    }
+
+    fn session_is_due(&mut self, slot: u32, out: &mut Vec<Command>) {
+        self.state.sessions[slot].armed = None;
+        let (at, due) = self.due(slot);
+        if at > self.awake() {
+            return self.rearm(slot);
+        }
+        match due {
+            Due::Ping => self.ping(slot, out),
+            Due::Pong => self.close(slot, CloseCode::PingTimeout, Queue::Flush, out),
+            Due::Progress => self.close(slot, CloseCode::SlowConsumer, Queue::Drop, out),
+        }
+    }
+
+    fn ping(&mut self, slot: u32, out: &mut Vec<Command>) {
+        const PING_BYTES: u64 = crate::frame_len(0) as u64;
+        let awake = self.awake();
+        if self.queued(slot) + PING_BYTES > self.limits.window {
+            return self.close(slot, CloseCode::SlowConsumer, Queue::Drop, out);
+        }
+        let session = &mut self.state.sessions[slot];
+        session.pinged = Some(awake);
+        session.pings += 1;
+        let flow = self.state.sessions.flow_mut(slot);
+        flow.sent.add(PING_BYTES);
+        self.sent.add(PING_BYTES);
+        out.push(Command::Ping { conn: flow.conn });
+        self.rearm(slot);
+    }
+
+    /// The earliest thing that the session waits for, by the clock of waking hours.
+    fn due(&self, slot: u32) -> (Timestamp, Due) {
+        let session = &self.state.sessions[slot];
+        // A ping from before an absence proves nothing: its answer may lie unread in the socket.
+        let unanswered = session.pinged.filter(|&at| at > session.heard && at >= self.woke);
+        let alive = match unanswered {
+            Some(pinged) => (pinged + self.config.pong_wait, Due::Pong),
+            None => (session.heard + self.silence(session), Due::Ping),
+        };
+        if self.state.sessions.flow(slot).backlog == 0 {
+            return alive;
+        }
+        let moved = session.moved.max(self.woke);
+        alive.min((moved + self.config.write_timeout, Due::Progress))
+    }
+
+    /// The silence before the session's next ping: `ping_after`, give or take a tenth.
+    fn silence(&self, session: &Session) -> Duration {
+        let spread = u64::try_from(self.config.ping_after.as_nanos() / 5).unwrap_or(u64::MAX);
+        let drawn = draw(self.origin.seed, Purpose::Ping, session.conn.get(), session.pings);
+        self.config.ping_after * 9 / 10 + Duration::from_nanos(drawn % (spread + 1))
+    }
+}

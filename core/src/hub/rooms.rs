@@ -1,0 +1,247 @@
+//! Joining and leaving, and how rooms come and go. This file does not know how entries get into a
+//! log.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Gone, Hub};
+use crate::command::Command;
+use crate::keyed::{Purpose, permute};
+use crate::log::{Epoch, Start};
+use crate::name::Name;
+use crate::protocol::{Echo, ErrorCode, Gap, Id, Page, Position, Reply};
+use crate::room::Room;
+use crate::session::{Cursor, Membership};
+use crate::timers::Timer;
+
+impl Hub {
+    /// Makes a session a member of a room, gives it a page of the log, and lets it live or read on,
+    /// in one step: nothing can fall between.
+    pub(super) fn join(
+        &mut self,
+        slot: u32,
+        id: Option<Id<'_>>,
+        name: &Name,
+        since: Option<&Position<'_>>,
+        echo: Echo,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Gone> {
+        if self.drain.is_some() {
+            return self.refuse(slot, id, ErrorCode::Draining, "the server stops", out);
+        }
+        let room_slot = match self.open(slot, name) {
+            Ok(room_slot) => room_slot,
+            Err((code, message)) => return self.refuse(slot, id, code, message, out),
+        };
+        if self.state.sessions[slot].membership(room_slot).is_some() {
+            return self.join_again(slot, id, room_slot, echo, out);
+        }
+        let free = self.free_for_page(slot);
+        let room = &mut self.state.rooms[room_slot];
+        let since = since.map(|place| (&*place.epoch, place.seq));
+        let entry = room.start(self.config.recent, since, free);
+        let text = Reply::Joined {
+            id: id.map(Id::raw),
+            room: name.as_str(),
+            epoch: room.log.epoch(),
+            seq: entry.cursor,
+            recovered: entry.recovered,
+            reason: entry.reason,
+            gap: entry.gap,
+            more: entry.more,
+        }
+        .text_with("history", &entry.page);
+        let place = room.add(slot);
+        let behind = entry.cursor < room.log.head();
+        let cursor = Cursor::Lagging(entry.cursor);
+        self.state.sessions[slot].add(Membership { room: room_slot, place, cursor, echo });
+        if behind {
+            self.wait_for_room(slot);
+        } else {
+            self.make_live(slot, room_slot);
+        }
+        self.tell(slot, text, out)
+    }
+
+    pub(super) fn leave(
+        &mut self,
+        slot: u32,
+        id: Option<Id<'_>>,
+        name: &str,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Gone> {
+        let Some(room_slot) = self.joined(slot, name) else {
+            return self.refuse_stranger(slot, id, out);
+        };
+        let session = &mut self.state.sessions[slot];
+        let index = session.memberships.iter().position(|of| of.room == room_slot);
+        let membership = session.memberships.remove(index.expect("a member has a membership"));
+        let name = self.state.rooms[room_slot].name.clone();
+        self.vacate(&membership);
+        let text = Reply::Left { id: id.map(Id::raw), room: name.as_str() }.text();
+        self.tell(slot, text, out)
+    }
+
+    /// The room called `name`, if the session is a member.
+    pub(super) fn joined(&self, slot: u32, name: &str) -> Option<u32> {
+        let room_slot = self.state.rooms.find(name.trim())?;
+        self.state.sessions[slot].membership(room_slot).map(|_| room_slot)
+    }
+
+    pub(super) fn refuse_stranger(
+        &mut self,
+        slot: u32,
+        id: Option<Id<'_>>,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Gone> {
+        self.refuse(slot, id, ErrorCode::NotJoined, "join the room first", out)
+    }
+
+    /// Takes a membership, which its session has no more, out of its room.
+    pub(super) fn vacate(&mut self, membership: &Membership) {
+        let state = &mut self.state;
+        let moved = state.sessions.mover(membership.room);
+        state.rooms[membership.room].remove(membership.place, moved);
+        self.vanish_if_over(membership.room);
+    }
+
+    /// The room's oldest entry is due.
+    pub(super) fn room_is_due(&mut self, room_slot: u32) {
+        let room = &mut self.state.rooms[room_slot];
+        room.armed = None;
+        room.log.expire(self.now, self.limits.log.age);
+        self.rearm_room(room_slot);
+        self.vanish_if_over(room_slot);
+    }
+
+    /// Sets the room's timer to its oldest entry, unless it is set already.
+    pub(super) fn rearm_room(&mut self, room_slot: u32) {
+        let room = &mut self.state.rooms[room_slot];
+        if room.armed.is_none()
+            && let Some(at) = room.log.expires_at(self.limits.log.age)
+        {
+            self.state.calendar.arm(&mut room.armed, Timer::Room(room_slot), at);
+        }
+    }
+
+    /// The room called `name` that the session may join, a new one if need be.
+    fn open(&mut self, slot: u32, name: &Name) -> Result<u32, (ErrorCode, String)> {
+        if let Some(room_slot) = self.state.rooms.find(name.as_str()) {
+            let room = &mut self.state.rooms[room_slot];
+            room.log.expire(self.now, self.limits.log.age);
+            let is_member = self.state.sessions[slot].membership(room_slot).is_some();
+            if is_member {
+                return Ok(room_slot);
+            }
+        }
+        let most = self.config.rooms_per_session;
+        if self.state.sessions[slot].memberships.len() >= most {
+            return Err((ErrorCode::RoomLimit, format!("a session is in at most {most} rooms")));
+        }
+        // A room that is over is gone, whether its timer has fired or not.
+        if let Some(room_slot) = self.state.rooms.find(name.as_str()) {
+            self.vanish_if_over(room_slot);
+        }
+        if let Some(room_slot) = self.state.rooms.find(name.as_str()) {
+            let most = self.config.members_per_room;
+            if self.state.rooms[room_slot].members() >= most {
+                return Err((ErrorCode::RoomFull, format!("a room has at most {most} members")));
+            }
+            return Ok(room_slot);
+        }
+        let most = self.config.max_rooms;
+        if self.state.rooms.len() >= most {
+            return Err((ErrorCode::RoomLimit, format!("there are at most {most} rooms")));
+        }
+        let epoch = Epoch(permute(self.origin.seed, Purpose::Epoch, self.epochs));
+        self.epochs += 1;
+        Ok(self.state.rooms.insert(Room::new(name.clone(), epoch)))
+    }
+
+    /// A `join` to a room one is in: no history, and no cursor moves.
+    fn join_again(
+        &mut self,
+        slot: u32,
+        id: Option<Id<'_>>,
+        room_slot: u32,
+        echo: Echo,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Gone> {
+        let room = &self.state.rooms[room_slot];
+        let membership = self.state.sessions[slot].membership_mut(room_slot);
+        let membership = membership.expect("the session is a member");
+        membership.echo = echo;
+        let seq = match membership.cursor {
+            Cursor::Live => room.log.head(),
+            Cursor::Lagging(seq) => seq,
+        };
+        let text = Reply::Joined {
+            id: id.map(Id::raw),
+            room: room.name.as_str(),
+            epoch: room.log.epoch(),
+            seq,
+            recovered: false,
+            reason: None,
+            gap: None,
+            more: room.log.tail() <= seq,
+        }
+        .text_with("history", &Page::default());
+        self.tell(slot, text, out)
+    }
+
+    /// Lets go of a room that has neither members nor entries.
+    fn vanish_if_over(&mut self, room_slot: u32) {
+        let room = &mut self.state.rooms[room_slot];
+        if room.members() > 0 {
+            return;
+        }
+        room.log.expire(self.now, self.limits.log.age);
+        if room.log.is_empty() {
+            self.state.calendar.disarm(&mut room.armed, Timer::Room(room_slot));
+            self.state.rooms.remove(room_slot);
+        }
+    }
+}
+
+/// How a session enters a room.
+pub(super) struct Entrance {
+    pub(super) page: Page,
+    /// Where the reader stands behind the page.
+    pub(super) cursor: u64,
+    pub(super) recovered: bool,
+    pub(super) reason: Option<&'static str>,
+    pub(super) gap: Option<Gap>,
+    /// Whether older entries than those given exist.
+    pub(super) more: bool,
+}
+
+impl Room {
+    /// What a reader is given that asks for what came after `since`, in at most `bytes`.
+    pub(super) fn start(
+        &self,
+        recent: usize,
+        since: Option<(&str, u64)>,
+        bytes: usize,
+    ) -> Entrance {
+        let head = self.log.head();
+        match self.log.start(recent, since) {
+            Start::Fresh { from, reason } => {
+                let (first, page) = self.newest(from..=head, bytes);
+                let more = first > self.log.tail();
+                Entrance { page, cursor: head, recovered: false, reason, gap: None, more }
+            }
+            Start::Recovered { after } => {
+                let (last, page) = self.oldest(after + 1, bytes);
+                let more = self.log.tail() <= after;
+                Entrance { page, cursor: last, recovered: true, reason: None, gap: None, more }
+            }
+            Start::Trimmed { missing } => {
+                let (from, to) = missing.into_inner();
+                let (last, page) = self.oldest(to + 1, bytes);
+                let (reason, gap) = (Some("trimmed"), Some(Gap { from, to }));
+                Entrance { page, cursor: last, recovered: false, reason, gap, more: false }
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What a client's text asks for. This file does not know how rooms work.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{Gone, Hub};
+use crate::close::CloseCode;
+use crate::command::{Command, Queue};
+use crate::config::PlainText;
+use crate::event::{ConnId, Framing};
+use crate::name::Name;
+use crate::protocol::{ErrorCode, Frame, Id, Reply, Request, json_string};
+use crate::session::Greeted;
+
+/// Refusals without `id` are told this often at the most.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
+
+impl Hub {
+    pub(super) fn text(&mut self, conn: ConnId, text: &str, out: &mut Vec<Command>) {
+        if let Some(slot) = self.state.sessions.find(conn) {
+            self.state.sessions[slot].heard = self.awake();
+            let _closed_by_its_own_text = self.take_text(slot, text, out);
+        }
+    }
+
+    pub(super) fn binary(&mut self, conn: ConnId, out: &mut Vec<Command>) {
+        if let Some(slot) = self.state.sessions.find(conn) {
+            self.close(slot, CloseCode::NoBinary, Queue::Flush, out);
+        }
+    }
+
+    /// Tells the client that its request failed.
+    pub(super) fn refuse(
+        &mut self,
+        slot: u32,
+        id: Option<Id<'_>>,
+        code: ErrorCode,
+        message: impl Into<Cow<'static, str>>,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Gone> {
+        self.refuse_for(slot, id, code, message.into(), None, out)
+    }
+
+    fn take_text(&mut self, slot: u32, text: &str, out: &mut Vec<Command>) -> Result<(), Gone> {
+        if text.len() > self.config.max_message_bytes {
+            self.close(slot, CloseCode::TooBig, Queue::Flush, out);
+            return Err(Gone);
+        }
+        if let Some(wait) = self.charge(slot, text.len() as u64) {
+            return self.limit(slot, text, wait, out);
+        }
+        let session = &self.state.sessions[slot];
+        let plain =
+            session.framing == Framing::Lenient && self.config.plain_text == PlainText::Publish;
+        if plain && !text.trim_start().starts_with('{') {
+            return self.take_plain(slot, text, out);
+        }
+        match Frame::parse(text, self.config.max_depth) {
+            Ok(frame) => self.take_frame(slot, frame, out),
+            Err(refusal) => self.refuse(slot, refusal.id, refusal.code, refusal.message, out),
+        }
+    }
+
+    fn take_frame(
+        &mut self,
+        slot: u32,
+        Frame { id, request }: Frame<'_>,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Gone> {
+        match request {
+            Request::Hello { name } => self.hello(slot, id, name, out),
+            Request::Join { room, since, echo } => {
+                self.join(slot, id, &room, since.as_ref(), echo, out)
+            }
+            Request::Leave { room } => self.leave(slot, id, &room, out),
+            Request::Publish { room, data } => self.publish(slot, id, &room, data.get(), out),
+            Request::History { room, before, limit } => {
+                self.history(slot, id, &room, before.as_ref(), limit, out)
+            }
+            Request::Ping => {
+                let text = Reply::Pong { id: id.map(Id::raw), ts: self.wall_ms() }.text();
+                self.tell(slot, text, out)
+            }
+            Request::Bye => {
+                self.close(slot, CloseCode::Normal, Queue::Flush, out);
+                Err(Gone)
+            }
+        }
+    }
+
+    /// Publishes a line of plain text to the room joined last.
+    fn take_plain(&mut self, slot: u32, text: &str, out: &mut Vec<Command>) -> Result<(), Gone> {
+        let line = text.strip_suffix('\n').unwrap_or(text);
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if line.trim().is_empty() {
+            return Ok(());
+        }
+        let data = json_string(line);
+        let most = self.config.max_message_bytes;
+        if data.len() > most {
+            let message =
+                format!("the text takes {} bytes as JSON, at most {most} are taken", data.len());
+            return self.refuse(slot, None, ErrorCode::TooLarge, message, out);
+        }
+        let Some(last) = self.state.sessions[slot].memberships.last() else {
+            return self.refuse(slot, None, ErrorCode::NotJoined, "join a room first", out);
+        };
+        let room = self.state.rooms[last.room].name.clone();
+        self.publish(slot, None, room.as_str(), &data, out)
+    }
+
+    fn hello(
+        &mut self,
+        slot: u32,
+        id: Option<Id<'_>>,
+        name: Option<Name>,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Gone> {
+        let session = &self.state.sessions[slot];
+        if session.greeted == Greeted::Joined {
+            let message = "`hello` comes before the first `join`; connect with `?room=`";
+            return self.refuse(slot, id, ErrorCode::BadType, message, out);
+        }
+        if let Some(name) = name
+            && name != session.user
+        {
+            if self.state.sessions.is_taken(&name) {
+                let message = format!("`name`: {name} is taken");
+                return self.refuse(slot, id, ErrorCode::BadField, message, out);
+            }
+            self.state.sessions.rename(slot, name);
+        }
+        self.welcome(slot, id, out)
+    }
+
+    /// Counts a text against the rate limits; if it may not pass, tells how long it should wait.
+    fn charge(&mut self, slot: u32, bytes: u64) -> Option<Duration> {
+        let (now, limits) = (self.now, self.limits);
+        let session = &mut self.state.sessions[slot];
+        let wait = session.messages.wait(now, limits.messages, 1);
+        let wait = wait.max(session.bytes.wait(now, limits.bytes, bytes));
+        if !wait.is_zero() {
+            return Some(wait);
+        }
+        session.messages.take(now, limits.messages, 1);
+        session.bytes.take(now, limits.bytes, bytes);
+        None
+    }
+
+    /// Refuses a text that came too early. Who goes on like that is closed.
+    fn limit(
+        &mut self,
+        slot: u32,
+        text: &str,
+        wait: Duration,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Gone> {
+        let (now, strikes) = (self.now, self.limits.strikes);
+        let session = &mut self.state.sessions[slot];
+        if !session.strikes.wait(now, strikes, 1).is_zero() {
+            self.close(slot, CloseCode::RateLimited, Queue::Flush, out);
+            return Err(Gone);
+        }
+        session.strikes.take(now, strikes, 1);
+        let message = format!(
+            "{} messages at once, then {} a second; {} bytes at once, then {} a second",
+            self.config.message_burst,
+            self.config.messages_per_second,
+            self.config.byte_burst,
+            self.config.bytes_per_second,
+        );
+        let id = Id::peek(text, self.config.max_depth);
+        let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        self.refuse_for(slot, id, ErrorCode::RateLimited, message.into(), Some(millis), out)
+    }
+
+    fn refuse_for(
+        &mut self,
+        slot: u32,
+        id: Option<Id<'_>>,
+        code: ErrorCode,
+        message: Cow<'static, str>,
+        retry_after_ms: Option<u64>,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Gone> {
+        if id.is_none() {
+            let now = self.now;
+            let refused = &mut self.state.sessions[slot].refused;
+            if refused.is_some_and(|last| now.saturating_since(last) < TOLD_EVERY) {
+                return Ok(());
+            }
+            *refused = Some(now);
+        }
+        let text = Reply::Error {
+            id: id.map(Id::raw),
+            code,
+            message,
+            retry: code.retry(),
+            retry_after_ms,
+        }
+        .text();
+        self.tell(slot, text, out)
+    }
+}

@@ -1,0 +1,212 @@
+//! What the server says, and how it is written down.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use core::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::log::Epoch;
+
+/// Why a request was refused. The names are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// Not one JSON object, or nested too deep.
+    BadJson,
+    /// An unknown type, or one that cannot be said now.
+    BadType,
+    /// A field is missing, twice there, or of the wrong form.
+    BadField,
+    /// Longer than the server takes.
+    TooLarge,
+    /// The room is not one of the session's.
+    NotJoined,
+    /// The room has as many members as it may.
+    RoomFull,
+    /// The session, or the server, has as many rooms as it may.
+    RoomLimit,
+    /// Too much was sent; `retry_after_ms` says when there is room again.
+    RateLimited,
+    /// The protocol has it, this server does not.
+    Unsupported,
+    /// There is no room to answer: the connection reads too slowly.
+    Overloaded,
+    /// The server stops; nothing new begins.
+    Draining,
+}
+
+impl ErrorCode {
+    /// Whether the same request can succeed if it is made again.
+    pub const fn retry(self) -> &'static str {
+        match self {
+            Self::BadJson
+            | Self::BadType
+            | Self::BadField
+            | Self::TooLarge
+            | Self::NotJoined
+            | Self::Unsupported => "never",
+            Self::RoomFull
+            | Self::RoomLimit
+            | Self::RateLimited
+            | Self::Overloaded
+            | Self::Draining => "later",
+        }
+    }
+}
+
+/// Entries that a reader is not given, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Gap {
+    /// The first missing place.
+    pub(crate) from: u64,
+    /// The last missing place.
+    pub(crate) to: u64,
+}
+
+/// A frame to a client, but for `message`, whose text is shared by many.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Reply<'a> {
+    /// Who the client is, and what it may send.
+    Welcome {
+        v: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a RawValue>,
+        user: &'a str,
+        max_bytes: usize,
+    },
+    /// The client is a member, with a page of the log.
+    Joined {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a RawValue>,
+        room: &'a str,
+        epoch: Epoch,
+        seq: u64,
+        recovered: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        gap: Option<Gap>,
+        more: bool,
+    },
+    /// The client is no longer a member; nothing of the room follows.
+    Left {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a RawValue>,
+        room: &'a str,
+    },
+    /// A `publish` was appended.
+    Ack { id: &'a RawValue, room: &'a str, epoch: Epoch, seq: u64 },
+    /// Entries were trimmed before the client could be given them.
+    Gap {
+        room: &'a str,
+        epoch: Epoch,
+        #[serde(flatten)]
+        gap: Gap,
+        reason: &'a str,
+    },
+    /// A page of the log.
+    History {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a RawValue>,
+        room: &'a str,
+        epoch: Epoch,
+        more: bool,
+    },
+    /// A request was refused.
+    Error {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a RawValue>,
+        code: ErrorCode,
+        message: Cow<'static, str>,
+        retry: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
+    },
+    /// The answer to `ping`.
+    Pong {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a RawValue>,
+        ts: u64,
+    },
+    /// The server closes the connection.
+    Bye {
+        code: u16,
+        reason: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        after_ms: Option<u64>,
+    },
+}
+
+impl Reply<'_> {
+    /// The frame's text.
+    pub(crate) fn text(&self) -> String {
+        serde_json::to_string(self).expect("a reply has no map with other keys than strings")
+    }
+
+    /// The frame's text, with `page` as its last field `field`.
+    pub(crate) fn text_with(&self, field: &str, page: &Page) -> String {
+        let mut text = self.text();
+        text.truncate(text.len() - 1);
+        text.reserve(page.items.len() + field.len() + 8);
+        write!(text, ",\"{field}\":[{}]}}", page.items).expect("a string takes everything");
+        text
+    }
+}
+
+/// Entries of a log, as the items of a page.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    items: String,
+}
+
+impl Page {
+    /// What `item` adds to a page, in bytes: itself, its brace, and a comma.
+    pub(crate) fn item_bytes(item: &str) -> usize {
+        item.len() + 2
+    }
+
+    /// Adds the item whose text, from behind its opening brace, is `item`.
+    pub(crate) fn push(&mut self, item: &str) {
+        if !self.items.is_empty() {
+            self.items.push(',');
+        }
+        self.items.push('{');
+        self.items.push_str(item);
+    }
+}
+
+/// What every `message` of a room begins with. What follows is also an item of a page, but for its
+/// opening brace.
+pub(crate) fn message_prefix(room: &str) -> String {
+    let room = json_string(room);
+    alloc::format!("{{\"type\":\"message\",\"room\":{room},")
+}
+
+/// Writes a `message` into `out`, which is emptied first.
+pub(crate) fn write_message(
+    out: &mut String,
+    prefix: &str,
+    seq: u64,
+    from: &str,
+    data: &str,
+    ts: u64,
+) {
+    out.clear();
+    let from = json_string(from);
+    write!(out, "{prefix}\"seq\":{seq},\"from\":{from},\"data\":{data},\"ts\":{ts}}}")
+        .expect("a string takes everything");
+}
+
+/// `text` as a JSON string.
+pub(crate) fn json_string(text: &str) -> String {
+    serde_json::to_string(text).expect("a string is JSON")
+}
+
+impl Serialize for Epoch {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

@@ -1,0 +1,304 @@
+//! What clients say: one text frame, one JSON object.
+
+use alloc::borrow::Cow;
+use alloc::format;
+
+use serde::Deserialize;
+use serde::de::Deserializer;
+use serde_json::value::RawValue;
+
+use super::json;
+use super::reply::ErrorCode;
+use crate::name::Name;
+
+/// A frame from a client, borrowed from its text.
+#[derive(Debug)]
+pub struct Frame<'a> {
+    /// What the reply is to carry; without it some requests get no reply.
+    pub id: Option<Id<'a>>,
+    /// What the client wants.
+    pub request: Request<'a>,
+}
+
+/// The mark by which a client knows the reply to its request: a string of at most 64 bytes, or an
+/// integer. It goes back as the bytes that came.
+#[derive(Clone, Copy, Debug)]
+pub struct Id<'a>(&'a RawValue);
+
+/// What a client wants, in the order of a session's life.
+#[derive(Debug)]
+pub enum Request<'a> {
+    /// Choose a name, before the first join.
+    Hello {
+        /// The wished name.
+        name: Option<Name>,
+    },
+    /// Become a member of a room.
+    Join {
+        /// The room.
+        room: Name,
+        /// The last place that the client has seen.
+        since: Option<Position<'a>>,
+        /// Whether the client's own messages are wanted back.
+        echo: Echo,
+    },
+    /// Stop being a member of a room.
+    Leave {
+        /// The room.
+        room: Cow<'a, str>,
+    },
+    /// Append an entry to a room's log.
+    Publish {
+        /// The room.
+        room: Cow<'a, str>,
+        /// The entry's data, passed through as the bytes that came.
+        data: &'a RawValue,
+    },
+    /// Read a page of a room's log.
+    History {
+        /// The room.
+        room: Cow<'a, str>,
+        /// The place that the page ends before; the log's end without it.
+        before: Option<Position<'a>>,
+        /// The most entries wanted.
+        limit: Option<u64>,
+    },
+    /// Ask for a `pong`.
+    Ping,
+    /// Close the connection.
+    Bye,
+}
+
+/// A place in one run of a room's log.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Position<'a> {
+    /// Which run of the log.
+    #[serde(borrow)]
+    pub epoch: Cow<'a, str>,
+    /// The place, from 1; 0 lies before the first entry.
+    pub seq: u64,
+}
+
+/// Whether a member is given its own messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Echo {
+    /// Like everybody's.
+    #[default]
+    On,
+    /// They are left out; the member's cursor moves past them.
+    Off,
+}
+
+/// Why a frame was not taken.
+#[derive(Debug)]
+pub struct Refusal<'a> {
+    /// The frame's `id`, as far as it could be read.
+    pub id: Option<Id<'a>>,
+    /// What kind of fault it is.
+    pub code: ErrorCode,
+    /// What is wrong, for people.
+    pub message: Cow<'static, str>,
+}
+
+impl<'a> Frame<'a> {
+    /// Reads a client's frame whose JSON is nested at most `max_depth` deep.
+    ///
+    /// # Errors
+    ///
+    /// `bad_json` for what is not one JSON object or nested too deep, `bad_type` for an unknown
+    /// type, `bad_field` for a field that is missing, twice there, or of the wrong form, and
+    /// `unsupported` for what the protocol has and this version does not do: ignoring it would
+    /// break a promise.
+    pub fn parse(text: &'a str, max_depth: usize) -> Result<Self, Refusal<'a>> {
+        let fields = Fields::parse(text, max_depth)?;
+        let id = fields.id.map(Id::parse).transpose()?;
+        let refused = |(code, message)| Refusal { id, code, message };
+        let request = fields.request().map_err(refused)?;
+        Ok(Self { id, request })
+    }
+}
+
+impl<'a> Id<'a> {
+    /// The `id` of a frame that is refused before it is read, as far as it has one.
+    pub(crate) fn peek(text: &'a str, max_depth: usize) -> Option<Self> {
+        let fields = Fields::parse(text, max_depth).ok()?;
+        Self::parse(fields.id?).ok()
+    }
+
+    /// The bytes that came.
+    pub fn raw(self) -> &'a RawValue {
+        self.0
+    }
+
+    fn parse(raw: &'a RawValue) -> Result<Self, Refusal<'a>> {
+        let text = raw.get();
+        let is_id = if text.starts_with('"') {
+            serde_json::from_str::<Cow<'_, str>>(text).is_ok_and(|id| id.len() <= 64)
+        } else {
+            text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok()
+        };
+        if is_id {
+            return Ok(Self(raw));
+        }
+        let message = "`id` must be a string of at most 64 bytes or an integer of 64 bits".into();
+        Err(Refusal { id: None, code: ErrorCode::BadField, message })
+    }
+}
+
+type Fault = (ErrorCode, Cow<'static, str>);
+
+/// Every field that some request has, unread. One pass finds them all, whatever their order.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Fields<'a> {
+    #[serde(borrow, rename = "type", deserialize_with = "raw")]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "raw")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "raw")]
+    name: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "raw")]
+    token: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "raw")]
+    resume: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "raw")]
+    room: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "raw")]
+    since: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "raw")]
+    echo: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "raw")]
+    data: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "raw")]
+    key: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "raw")]
+    before: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "raw")]
+    limit: Option<&'a RawValue>,
+}
+
+/// A field that is there, be it `null`: `data` may be.
+fn raw<'de: 'a, 'a, D: Deserializer<'de>>(input: D) -> Result<Option<&'a RawValue>, D::Error> {
+    Deserialize::deserialize(input).map(Some)
+}
+
+impl<'a> Fields<'a> {
+    fn parse(text: &'a str, max_depth: usize) -> Result<Self, Refusal<'a>> {
+        let refusal = |code, message| Refusal { id: None, code, message };
+        // Serde would take an array for the fields in their order.
+        if !text.trim_start().starts_with('{') {
+            return Err(refusal(ErrorCode::BadJson, "a frame is a JSON object".into()));
+        }
+        let depth = json::depth(text);
+        if depth > max_depth {
+            let message = format!("the JSON is nested {depth} deep, at most {max_depth} is taken");
+            return Err(refusal(ErrorCode::BadJson, message.into()));
+        }
+        serde_json::from_str(text).map_err(|error| {
+            let code = if error.is_data() { ErrorCode::BadField } else { ErrorCode::BadJson };
+            refusal(code, format!("not a frame: {error}").into())
+        })
+    }
+
+    fn request(&self) -> Result<Request<'a>, Fault> {
+        let kind: Cow<'a, str> = required("type", self.kind, "a string")?;
+        match &*kind {
+            "hello" => {
+                unsupported("token", self.token)?;
+                unsupported("resume", self.resume)?;
+                Ok(Request::Hello { name: optional_name("name", self.name)? })
+            }
+            "join" => Ok(Request::Join {
+                room: optional_name("room", self.room)?.ok_or_else(|| missing("room"))?,
+                since: optional("since", self.since, "{\"epoch\": string, \"seq\": integer}")?,
+                echo: self.echo()?,
+            }),
+            "leave" => Ok(Request::Leave { room: self.room()? }),
+            "publish" => {
+                unsupported("key", self.key)?;
+                let data = self.data.ok_or_else(|| missing("data"))?;
+                Ok(Request::Publish { room: self.room()?, data })
+            }
+            "history" => Ok(Request::History {
+                room: self.room()?,
+                before: optional("before", self.before, "{\"epoch\": string, \"seq\": integer}")?,
+                limit: self.limit()?,
+            }),
+            "ping" => Ok(Request::Ping),
+            "bye" => Ok(Request::Bye),
+            "auth" | "signal" | "presence" => {
+                Err((ErrorCode::Unsupported, format!("this server does not do `{kind}`").into()))
+            }
+            _ => Err((ErrorCode::BadType, format!("no such type: {}", shortened(&kind)).into())),
+        }
+    }
+
+    fn room(&self) -> Result<Cow<'a, str>, Fault> {
+        required("room", self.room, "a string")
+    }
+
+    fn echo(&self) -> Result<Echo, Fault> {
+        Ok(match optional("echo", self.echo, "true or false")? {
+            None | Some(true) => Echo::On,
+            Some(false) => Echo::Off,
+        })
+    }
+
+    fn limit(&self) -> Result<Option<u64>, Fault> {
+        match optional("limit", self.limit, "an integer from 1")? {
+            Some(0) => Err((ErrorCode::BadField, "`limit` must be an integer from 1".into())),
+            limit => Ok(limit),
+        }
+    }
+}
+
+fn missing(field: &'static str) -> Fault {
+    (ErrorCode::BadField, format!("`{field}` is missing").into())
+}
+
+fn unsupported(field: &'static str, raw: Option<&RawValue>) -> Result<(), Fault> {
+    match raw {
+        Some(_) => {
+            Err((ErrorCode::Unsupported, format!("this server does not do `{field}`").into()))
+        }
+        None => Ok(()),
+    }
+}
+
+fn optional<'a, T: Deserialize<'a>>(
+    field: &'static str,
+    raw: Option<&'a RawValue>,
+    form: &'static str,
+) -> Result<Option<T>, Fault> {
+    let Some(raw) = raw else { return Ok(None) };
+    match serde_json::from_str(raw.get()) {
+        Ok(value) => Ok(Some(value)),
+        Err(_) => Err((ErrorCode::BadField, format!("`{field}` must be {form}").into())),
+    }
+}
+
+fn required<'a>(
+    field: &'static str,
+    raw: Option<&'a RawValue>,
+    form: &'static str,
+) -> Result<Cow<'a, str>, Fault> {
+    let Text(text) = optional(field, raw, form)?.ok_or_else(|| missing(field))?;
+    Ok(text)
+}
+
+fn optional_name(field: &'static str, raw: Option<&RawValue>) -> Result<Option<Name>, Fault> {
+    let Some(Text(text)) = optional(field, raw, "a string")? else { return Ok(None) };
+    match text.parse() {
+        Ok(name) => Ok(Some(name)),
+        Err(error) => Err((ErrorCode::BadField, format!("`{field}`: {error}").into())),
+    }
+}
+
+/// A string, borrowed where it has no escapes; serde's `Cow` always owns.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The start of `text`, so that an error stays short.
+fn shortened(text: &str) -> &str {
+    text.char_indices().nth(32).map_or(text, |(end, _)| &text[..end])
+}
