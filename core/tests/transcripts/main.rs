@@ -1,0 +1,11 @@
+//! The hub, told as conversations: who said what, and what everybody was told.
+//!
+//! `UPDATE_EXPECT=1 cargo test -p roundtable --test transcripts` writes what the hub says into the
+//! expectations, to be reviewed.
+
+mod drain;
+mod flow;
+mod life;
+mod rooms;
+mod text;
+mod world;

@@ -1,0 +1,321 @@
+//! A hub, a driver without sockets, and people with names: a script goes in, a transcript comes
+//! out. This is the only file of the transcripts that knows the hub's interface.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use expect_test::Expect;
+use roundtable::{
+    Command, Config, ConnId, Event, Framing, Greeting, Hub, Origin, Queue, RoomChoice, Timestamp,
+    frame_len,
+};
+use serde_json::Value;
+
+/// Runs `script` on a hub with the defaults, and compares what it says with `expected`.
+pub(crate) fn check(script: &str, expected: &Expect) {
+    check_with(|_| {}, script, expected);
+}
+
+/// Runs `script` on a hub with the defaults but for what `set` changes.
+///
+/// A line is a time and what happens then: `0s ann connects` (with `room=`, `strict`), `1s ann:
+/// text`, `1s ann binary`, `1s ann is heard`, `1s ann stalls`, `2s ann takes 1000`, `2s ann reads`,
+/// `3s ann vanishes`, `4s drain 30s`, `60s wait`. Between two lines the hub is ticked exactly at its
+/// deadlines, but before `90s after an absence` it is not. After each line comes the end of a turn.
+pub(crate) fn check_with(set: impl FnOnce(&mut Config), script: &str, expected: &Expect) {
+    let mut config = Config::default();
+    set(&mut config);
+    let mut world = World::new(config);
+    for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        world.line(line);
+    }
+    expected.assert_eq(&world.transcript);
+}
+
+/// Windows that a few texts of [`PAD`](fill_in) fill.
+pub(crate) fn small(config: &mut Config) {
+    config.max_message_bytes = 4096;
+    config.turn_bytes = 1;
+    config.turn_events = 1;
+    config.page_bytes = 6000;
+    config.reserve_bytes = 2048;
+    config.window_bytes = 13_000;
+}
+
+/// Fills in what would be tedious in a script: `EPOCH` is the epoch that appeared first, `PAD` 3,500
+/// letters, `LONG` 32,000, `QUOTES` 200 quotation marks, `TOOLONG` 300 letters, `BREAK` a line break, `IDID` a
+/// long id.
+fn fill_in(text: &str, epochs: &[String]) -> String {
+    text.replace("EPOCH", epochs.first().map_or("none", String::as_str))
+        .replace("PAD", &"x".repeat(3500))
+        .replace("TOOLONG", &"x".repeat(300))
+        .replace("LONG", &"x".repeat(32_000))
+        .replace("QUOTES", &"\"".repeat(200))
+        .replace("BREAK", "\r\n")
+        .replace("IDID", &"i".repeat(64))
+}
+
+struct World {
+    hub: Hub,
+    now: Timestamp,
+    commands: Vec<Command>,
+    people: BTreeMap<String, Person>,
+    connections: u64,
+    epochs: Vec<String>,
+    transcript: String,
+}
+
+/// A client, as far as the driver sees it.
+struct Person {
+    conn: ConnId,
+    /// Frames that the socket has not taken, by what is left of them.
+    queue: VecDeque<usize>,
+    /// What the socket still takes; nothing means everything.
+    takes: Option<usize>,
+    reported: usize,
+}
+
+impl World {
+    fn new(config: Config) -> Self {
+        let origin = Origin { seed: 42, wall_clock_ms: 1_785_578_400_000 };
+        Self {
+            hub: Hub::new(config, origin).expect("a valid configuration"),
+            now: Timestamp::ZERO,
+            commands: Vec::new(),
+            people: BTreeMap::new(),
+            connections: 0,
+            epochs: Vec::new(),
+            transcript: String::new(),
+        }
+    }
+
+    fn line(&mut self, line: &str) {
+        let (time, what) = line.split_once(' ').expect("a time and what happens");
+        let time = Timestamp::new(span(time));
+        let what = what.trim();
+        if what != "after an absence" {
+            self.tick_until(time);
+        }
+        self.now = time;
+        if what != "wait" {
+            self.act(what);
+            self.end_turn(what);
+        }
+    }
+
+    /// Ticks at each deadline up to `time`, as a driver does that sleeps exactly so long.
+    fn tick_until(&mut self, time: Timestamp) {
+        for _ in 0..100_000 {
+            let Some(deadline) = self.hub.next_deadline().filter(|deadline| *deadline <= time)
+            else {
+                return;
+            };
+            self.now = self.now.max(deadline);
+            self.handle(Event::Tick);
+            self.end_turn("tick");
+        }
+        panic!("the hub asks for one tick after the other at {:?}", self.now);
+    }
+
+    fn act(&mut self, what: &str) {
+        if what == "after an absence" {
+            return self.handle(Event::Tick);
+        }
+        if let Some(within) = what.strip_prefix("drain ") {
+            return self.handle(Event::Drain { within: span(within) });
+        }
+        let (name, action) = what.split_once([' ', ':']).expect("somebody does something");
+        if let Some(text) = what.strip_prefix(&format!("{name}: ")) {
+            return self
+                .handle(Event::Text { conn: self.conn(name), text: fill_in(text, &self.epochs) });
+        }
+        match action.split_whitespace().collect::<Vec<_>>()[..] {
+            ["connects", ref wishes @ ..] => self.connect(name, wishes),
+            ["binary"] => self.handle(Event::Binary { conn: self.conn(name) }),
+            ["is", "heard"] => self.handle(Event::Heard { conn: self.conn(name) }),
+            ["vanishes"] => {
+                let conn = self.conn(name);
+                self.people.remove(name);
+                self.handle(Event::Disconnect { conn });
+            }
+            ["stalls"] => self.person(name).takes = Some(0),
+            ["takes", bytes] => self.person(name).takes = Some(bytes.parse().expect("bytes")),
+            ["reads"] => self.person(name).takes = None,
+            _ => panic!("nobody knows how to: {what}"),
+        }
+    }
+
+    fn connect(&mut self, name: &str, wishes: &[&str]) {
+        self.connections += 1;
+        let conn = ConnId::new(self.connections);
+        let mut greeting = Greeting { name: name.parse().ok(), ..Greeting::default() };
+        for wish in wishes {
+            match wish.split_once('=') {
+                Some(("room", "")) => greeting.room = RoomChoice::None,
+                Some(("room", room)) => {
+                    greeting.room = RoomChoice::Named(room.parse().expect("a room's name"));
+                }
+                Some(("name", "")) => greeting.name = None,
+                Some(("name", wished)) => greeting.name = wished.parse().ok(),
+                _ => greeting.framing = Framing::Strict,
+            }
+        }
+        let person = Person { conn, queue: VecDeque::new(), takes: None, reported: 0 };
+        self.people.insert(name.to_owned(), person);
+        self.handle(Event::Connect { conn, greeting });
+    }
+
+    fn handle(&mut self, event: Event) {
+        self.hub.handle(self.now, event, &mut self.commands);
+    }
+
+    /// Carries out the commands, offers the queues to the sockets, and reports, until all is quiet.
+    fn end_turn(&mut self, cause: &str) {
+        let mut said = Vec::new();
+        loop {
+            for command in std::mem::take(&mut self.commands) {
+                said.extend(self.carry_out(command));
+            }
+            for conn in self.people.values_mut().filter_map(Person::offer) {
+                let (conn, bytes) = conn;
+                self.hub.handle(self.now, Event::Backlog { conn, bytes }, &mut self.commands);
+            }
+            self.handle(Event::Flushed);
+            if self.commands.is_empty() {
+                break;
+            }
+        }
+        if cause != "tick" || !said.is_empty() {
+            self.write(cause, &said);
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) -> Option<String> {
+        match command {
+            Command::Send { to, text } => {
+                let to: Vec<ConnId> = to.iter().collect();
+                for person in self.people.values_mut().filter(|person| to.contains(&person.conn)) {
+                    person.queue.push_back(frame_len(text.len()));
+                }
+                let to: Vec<&str> = to.iter().map(|conn| self.name(*conn)).collect();
+                let to = to.join(", ");
+                Some(format!("{} -> {to}", self.brief(&text)))
+            }
+            Command::Ping { conn } => {
+                self.of(conn).queue.push_back(frame_len(0));
+                Some(format!("ping {}", self.name(conn)))
+            }
+            Command::Close { conn, code, queue } => {
+                let name = self.name(conn).to_owned();
+                let dropped = if queue == Queue::Drop { ", dropping" } else { "" };
+                self.people.remove(&name);
+                Some(format!("close {name} {} {}{dropped}", code.number(), code.reason()))
+            }
+            Command::Drained => Some("drained".to_owned()),
+        }
+    }
+
+    fn write(&mut self, cause: &str, said: &[String]) {
+        let millis = self.now.since_start().as_millis();
+        let time = format!("{}.{:03}s", millis / 1000, millis % 1000);
+        let cause: String = cause.chars().take(60).collect();
+        writeln!(self.transcript, "{time:>9}  {cause}").expect("a string takes everything");
+        for said in said {
+            writeln!(self.transcript, "               {said}").expect("a string takes everything");
+        }
+    }
+
+    /// A frame in a few words: its type, and its fields but for the time.
+    fn brief(&mut self, text: &str) -> String {
+        let Value::Object(mut fields) = serde_json::from_str(text).expect("a frame is JSON") else {
+            panic!("a frame is an object: {text}");
+        };
+        let kind = fields.remove("type").expect("a frame has a type");
+        let mut brief = kind.as_str().expect("a type is a string").to_owned();
+        fields.remove("ts");
+        for order in ["id", "room", "code", "epoch", "seq"] {
+            if let Some(value) = fields.remove(order) {
+                self.field(&mut brief, order, &value);
+            }
+        }
+        for (name, value) in &fields {
+            self.field(&mut brief, name, value);
+        }
+        brief
+    }
+
+    fn field(&mut self, brief: &mut String, name: &str, value: &Value) {
+        let value = match (name, value) {
+            ("epoch", Value::String(epoch)) => self.epoch(epoch),
+            ("history" | "items", Value::Array(items)) => {
+                let items = items.iter().map(|item| format!("{} {}", item["seq"], item["data"]));
+                format!("[{}]", items.collect::<Vec<_>>().join(", "))
+            }
+            (_, Value::String(text)) if name != "data" && name != "message" => text.clone(),
+            _ => value.to_string(),
+        };
+        let value = if value.chars().count() > 90 {
+            format!("{}… ({} bytes)", value.chars().take(24).collect::<String>(), value.len())
+        } else {
+            value
+        };
+        write!(brief, " {name}={value}").expect("a string takes everything");
+    }
+
+    /// Epochs by the order in which they appear.
+    fn epoch(&mut self, epoch: &str) -> String {
+        let known = self.epochs.iter().position(|known| known == epoch);
+        let index = known.unwrap_or_else(|| {
+            self.epochs.push(epoch.to_owned());
+            self.epochs.len() - 1
+        });
+        format!("E{}", index + 1)
+    }
+
+    fn conn(&self, name: &str) -> ConnId {
+        self.people.get(name).unwrap_or_else(|| panic!("{name} is not connected")).conn
+    }
+
+    fn person(&mut self, name: &str) -> &mut Person {
+        self.people.get_mut(name).unwrap_or_else(|| panic!("{name} is not connected"))
+    }
+
+    fn of(&mut self, conn: ConnId) -> &mut Person {
+        self.people.values_mut().find(|person| person.conn == conn).expect("a command names who is")
+    }
+
+    fn name(&self, conn: ConnId) -> &str {
+        let found = self.people.iter().find(|(_, person)| person.conn == conn);
+        found.expect("a command names somebody who is connected").0
+    }
+}
+
+impl Person {
+    /// Offers the queue to the socket, and tells what is left if it must be told.
+    fn offer(&mut self) -> Option<(ConnId, usize)> {
+        let mut free = self.takes.unwrap_or(usize::MAX);
+        while let Some(first) = self.queue.front_mut() {
+            let taken = free.min(*first);
+            free -= taken;
+            *first -= taken;
+            if *first > 0 {
+                break;
+            }
+            self.queue.pop_front();
+        }
+        self.takes = self.takes.map(|_| free);
+        let level: usize = self.queue.iter().sum();
+        let tell = level != self.reported;
+        self.reported = level;
+        tell.then_some((self.conn, level))
+    }
+}
+
+fn span(text: &str) -> Duration {
+    let text = text.strip_suffix('s').expect("a span in seconds");
+    match text.strip_suffix('m') {
+        Some(millis) => Duration::from_millis(millis.parse().expect("a number of milliseconds")),
+        None => Duration::from_secs_f64(text.parse().expect("a number of seconds")),
+    }
+}
