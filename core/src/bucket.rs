@@ -6,7 +6,7 @@ use crate::time::Timestamp;
 
 /// How much may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rate {
+pub struct Rate {
     burst: u64,
     /// The time that one token takes to come back, rounded up, so that no more than the rate passes.
     nanos_each: u64,
@@ -14,7 +14,11 @@ pub(crate) struct Rate {
 
 impl Rate {
     /// `burst` at once, then `per_second` a second.
-    pub(crate) fn new(burst: u32, per_second: u32) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// If `per_second` is zero.
+    pub fn new(burst: u32, per_second: u32) -> Self {
         let nanos_each = 1_000_000_000_u64.div_ceil(u64::from(per_second));
         Self { burst: u64::from(burst), nanos_each }
     }
@@ -27,19 +31,19 @@ impl Rate {
 /// A bucket of tokens, as the moment at which it is full again (the generic cell rate algorithm,
 /// ITU-T I.371). It is full at first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Bucket {
+pub struct Bucket {
     full_at: Timestamp,
 }
 
 impl Bucket {
     /// How long `tokens` must wait; nothing if they may be taken at once.
-    pub(crate) fn wait(self, now: Timestamp, rate: Rate, tokens: u64) -> Duration {
+    pub fn wait(self, now: Timestamp, rate: Rate, tokens: u64) -> Duration {
         let owed = self.full_at.saturating_since(now);
         (owed + rate.span(tokens)).saturating_sub(rate.span(rate.burst))
     }
 
     /// Takes `tokens`, for which [`Bucket::wait`] said that nobody must wait.
-    pub(crate) fn take(&mut self, now: Timestamp, rate: Rate, tokens: u64) {
+    pub fn take(&mut self, now: Timestamp, rate: Rate, tokens: u64) {
         self.full_at = self.full_at.max(now) + rate.span(tokens);
     }
 }

@@ -22,6 +22,7 @@ mod slab;
 mod time;
 mod timers;
 
+pub use bucket::{Bucket, Rate};
 pub use close::CloseCode;
 pub use command::{Command, Queue, Recipients};
 pub use config::{Config, ConfigError, PlainText, RunAhead};

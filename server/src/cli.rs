@@ -1,0 +1,71 @@
+//! How a server's process begins and ends: its words, its first line, its exit code.
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Command;
+use roundtable::{Hub, Origin};
+
+use crate::log;
+use crate::settings::{Invocation, Settings};
+
+/// What the command line comes to.
+pub enum Start {
+    /// Serve with these settings, or do what the subcommand says.
+    Go(Box<Invocation>),
+    /// Everything is said: end with this code.
+    End(ExitCode),
+}
+
+/// Reads the process's words and starts the log.
+pub fn start(program: Command) -> Start {
+    let arguments = std::env::args().skip(1);
+    let invocation = match Settings::read(program, arguments, std::env::vars()) {
+        Ok(invocation) => invocation,
+        Err(error) if error.exit_code() == 0 => {
+            println!("{error}");
+            return Start::End(ExitCode::SUCCESS);
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            return Start::End(ExitCode::from(error.exit_code()));
+        }
+    };
+    if invocation.print_config {
+        print!("{}", invocation.settings.to_toml());
+        return Start::End(ExitCode::SUCCESS);
+    }
+    if let Err(error) = log::start(&invocation.settings) {
+        eprintln!("--log {}: {error}", invocation.settings.log);
+        return Start::End(ExitCode::from(2));
+    }
+    Start::Go(Box::new(invocation))
+}
+
+/// Says where the server listens: the first line on standard output.
+pub fn announce(address: SocketAddr) {
+    println!("listening on http://{address}");
+    // Nobody may listen to it; the server serves all the same.
+    let _closed = std::io::stdout().flush();
+}
+
+/// What stopped the server, as one line, with the exit code for it.
+pub fn fail(settings: &Settings, error: &dyn Display) -> ExitCode {
+    eprintln!("--listen {}: {error}", settings.listen);
+    ExitCode::FAILURE
+}
+
+/// A hub as the settings want it, that begins now.
+///
+/// # Panics
+///
+/// If the settings were not validated.
+pub fn hub(settings: &Settings) -> Hub {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let wall_clock_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
+    let origin = Origin { seed: fastrand::u64(..), wall_clock_ms };
+    Hub::new(settings.hub.clone(), origin).expect("settings are validated when they are read")
+}

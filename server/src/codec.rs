@@ -1,0 +1,183 @@
+//! From a client's bytes to its messages. This file does not know sockets, rooms or people.
+//!
+//! tungstenite reads the frames, over memory: it is handed the bytes that came and never sees a
+//! socket. What it would answer on its own is thrown away; the answers are made here and go through
+//! the one writer. In front of it, [`Scanner`](crate::scanner) looks at every frame's header, since
+//! an endless stream of empty fragments never becomes a message that could be counted.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use roundtable::{Bucket, CloseCode, Rate, Timestamp};
+use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+use tungstenite::{Error, Message};
+
+use crate::frame::{self, Frame};
+use crate::scanner::Scanner;
+use crate::settings::Settings;
+
+/// Other signs of life than messages are told this often.
+const HEARD_EVERY: Duration = Duration::from_secs(1);
+
+/// The bytes that tungstenite's own buffer starts with: it is fed from memory, and a small one costs
+/// nothing there.
+const READ_BUFFER_BYTES: usize = 128;
+
+/// Something that a client said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A whole text message.
+    Text(String),
+    /// A whole binary message.
+    Binary,
+    /// Any other sign of life, at most once a second.
+    Heard,
+    /// A ping came: the answer to be queued.
+    Pong(Frame),
+    /// The peer closes: the answer to be queued. Nothing follows.
+    Close(Frame),
+    /// The peer broke the rules: the close frame to be queued. Nothing follows.
+    Fail {
+        /// Which rule.
+        code: CloseCode,
+        /// The close frame that says so.
+        frame: Frame,
+    },
+}
+
+/// The reading half of one WebSocket connection.
+pub struct Codec {
+    context: WebSocketContext,
+    scanner: Scanner,
+    limits: Limits,
+    frames: Bucket,
+    told: Option<Timestamp>,
+    /// When the message that is not complete began.
+    began: Option<Timestamp>,
+    is_over: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    frames: Rate,
+    message_timeout: Duration,
+}
+
+impl Codec {
+    /// A codec for a connection whose upgrade succeeded.
+    pub fn new(settings: &Settings) -> Self {
+        let most = settings.hub.max_message_bytes;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .write_buffer_size(0)
+            .max_write_buffer_size(most)
+            .max_message_size(Some(most))
+            .max_frame_size(Some(most));
+        let wire = &settings.wire;
+        Self {
+            context: WebSocketContext::new(Role::Server, Some(config)),
+            scanner: Scanner::default(),
+            limits: Limits {
+                frames: Rate::new(wire.frame_burst, wire.frames_per_second),
+                message_timeout: wire.message_timeout,
+            },
+            frames: Bucket::default(),
+            told: None,
+            began: None,
+            is_over: false,
+        }
+    }
+
+    /// Takes bytes from the peer, and appends to `inputs` what they say.
+    ///
+    /// How the bytes are cut into pieces changes nothing but how often [`Input::Heard`] comes.
+    pub fn feed(&mut self, now: Timestamp, bytes: &[u8], inputs: &mut Vec<Input>) {
+        if self.is_over || bytes.is_empty() {
+            return;
+        }
+        let before = inputs.len();
+        let frames = self.scanner.scan(bytes);
+        let is_flood = frames > 0 && !self.frames.wait(now, self.limits.frames, frames).is_zero();
+        if is_flood {
+            return self.fail(CloseCode::RateLimited, inputs);
+        }
+        self.frames.take(now, self.limits.frames, frames);
+        self.read(bytes, inputs);
+        self.began = if self.scanner.is_between_messages() {
+            None
+        } else if inputs[before..].iter().any(|input| matches!(input, Input::Text(_))) {
+            Some(now)
+        } else {
+            self.began.or(Some(now))
+        };
+        self.tell_life(now, before, inputs);
+    }
+
+    /// When a message that has begun must be complete.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.began.filter(|_| !self.is_over).map(|began| began + self.limits.message_timeout)
+    }
+
+    /// The deadline has passed: the peer is told so.
+    pub fn expire(&mut self, inputs: &mut Vec<Input>) {
+        if !self.is_over {
+            self.fail(CloseCode::Protocol, inputs);
+        }
+    }
+
+    fn read(&mut self, bytes: &[u8], inputs: &mut Vec<Input>) {
+        let mut memory = Memory(bytes);
+        loop {
+            match self.context.read(&mut memory) {
+                Ok(Message::Text(text)) => inputs.push(Input::Text(text.as_str().to_owned())),
+                Ok(Message::Binary(_)) => inputs.push(Input::Binary),
+                Ok(Message::Ping(payload)) => inputs.push(Input::Pong(frame::pong(&payload))),
+                Ok(Message::Pong(_) | Message::Frame(_)) => {}
+                Ok(Message::Close(close)) => {
+                    self.is_over = true;
+                    let code = close.map(|close| close.code.into());
+                    return inputs.push(Input::Close(frame::close_echo(code)));
+                }
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(Error::Capacity(_)) => return self.fail(CloseCode::TooBig, inputs),
+                Err(Error::Utf8(_)) => return self.fail(CloseCode::BadUtf8, inputs),
+                Err(_) => return self.fail(CloseCode::Protocol, inputs),
+            }
+        }
+    }
+
+    fn fail(&mut self, code: CloseCode, inputs: &mut Vec<Input>) {
+        self.is_over = true;
+        inputs.push(Input::Fail { code, frame: frame::close(code) });
+    }
+
+    /// Adds [`Input::Heard`] where nothing else shows that the peer lives.
+    fn tell_life(&mut self, now: Timestamp, before: usize, inputs: &mut Vec<Input>) {
+        let shows_life = |input: &Input| matches!(input, Input::Text(_) | Input::Binary);
+        if inputs[before..].iter().any(shows_life) {
+            self.told = Some(now);
+        } else if !self.is_over && self.told.is_none_or(|told| now >= told + HEARD_EVERY) {
+            self.told = Some(now);
+            inputs.push(Input::Heard);
+        }
+    }
+}
+
+/// The bytes that came, as the stream that tungstenite wants.
+struct Memory<'a>(&'a [u8]);
+
+impl Read for Memory<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.0.is_empty() { Err(io::ErrorKind::WouldBlock.into()) } else { self.0.read(buffer) }
+    }
+}
+
+impl Write for Memory<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,232 @@
+//! The HTTP front door: request heads in, answers out. This file does not know sockets or time; it
+//! is asked again with the whole head whenever more of it has come.
+//!
+//! Every answer but the upgrade closes the connection, so that nothing behind a request is ever
+//! taken for another one.
+
+use httparse::{Error, Request, Status};
+use roundtable::protocol::SUBPROTOCOL;
+use roundtable::{Framing, Greeting, Name, RoomChoice};
+use tungstenite::handshake::derive_accept_key;
+
+use crate::answer;
+use crate::page;
+use crate::settings::{Origins, Settings};
+
+/// The most headers that a request may have.
+const MAX_HEADERS: usize = 64;
+
+/// What answers requests. One serves all connections.
+#[derive(Clone, Debug)]
+pub struct Door {
+    origins: Origins,
+    head_bytes: usize,
+}
+
+/// Whether new connections are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// They are.
+    Serving,
+    /// The server stops: upgrades get 503.
+    Draining,
+}
+
+/// What a request head comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Knock {
+    /// The head is not complete.
+    More,
+    /// Write this and close.
+    Answer(Vec<u8>),
+    /// Write `response`; from then on it is a WebSocket.
+    Upgrade {
+        /// The response that completes the handshake.
+        response: Vec<u8>,
+        /// What the client asked for.
+        greeting: Greeting,
+        /// How long the head was; what came behind it are frames.
+        consumed: usize,
+    },
+}
+
+type Refusal = Vec<u8>;
+
+impl Door {
+    /// A door as the settings want it.
+    pub fn new(settings: &Settings) -> Self {
+        Self { origins: settings.allow_origin.clone(), head_bytes: settings.wire.head_bytes }
+    }
+
+    /// Looks at all that has come so far.
+    pub fn knock(&self, readiness: Readiness, head: &[u8]) -> Knock {
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut request = Request::new(&mut headers);
+        let window = &head[..head.len().min(self.head_bytes)];
+        match request.parse(window) {
+            Ok(Status::Complete(consumed)) => self.open(readiness, &request, consumed),
+            Ok(Status::Partial) if head.len() < self.head_bytes => Knock::More,
+            Ok(Status::Partial) | Err(Error::TooManyHeaders) => {
+                Knock::Answer(answer::plain(431, "the request head is too large\n", &[]))
+            }
+            Err(Error::Version) => Knock::Answer(answer::plain(505, "this is HTTP/1.1\n", &[])),
+            Err(_) => Knock::Answer(answer::plain(400, "this is not a request\n", &[])),
+        }
+    }
+
+    /// The answer to a head that did not come in time.
+    pub fn timeout_answer() -> Vec<u8> {
+        answer::plain(408, "the request took too long\n", &[])
+    }
+
+    /// The answer to a connection for which there is no room.
+    pub fn full_answer() -> Vec<u8> {
+        answer::plain(503, "the server is full\n", &[("Retry-After", "5")])
+    }
+
+    fn open(&self, readiness: Readiness, request: &Request<'_, '_>, consumed: usize) -> Knock {
+        let opened = refuse_smuggling(request).and_then(|()| {
+            let target = request.path.unwrap_or_default();
+            let (path, query) = target.split_once('?').unwrap_or((target, ""));
+            if path == "/ws" {
+                return self
+                    .upgrade(readiness, request, query)
+                    .map(|(response, greeting)| Knock::Upgrade { response, greeting, consumed });
+            }
+            Err(plain_request(readiness, request, path))
+        });
+        opened.unwrap_or_else(Knock::Answer)
+    }
+
+    /// Checks the handshake (RFC 6455 §4.2.1), and answers it.
+    fn upgrade(
+        &self,
+        readiness: Readiness,
+        request: &Request<'_, '_>,
+        query: &str,
+    ) -> Result<(Vec<u8>, Greeting), Refusal> {
+        if request.method != Some("GET") {
+            return Err(answer::plain(405, "only GET is answered here\n", &[("Allow", "GET")]));
+        }
+        let is_upgrade = has_token(request, "Upgrade", "websocket")
+            && has_token(request, "Connection", "upgrade")
+            && request.version == Some(1);
+        if !is_upgrade {
+            let headers = [("Upgrade", "websocket"), ("Connection", "Upgrade, close")];
+            return Err(answer::plain(426, "this is a WebSocket\n", &headers));
+        }
+        if the_only(request, "Sec-WebSocket-Version")? != Some("13") {
+            let headers = [("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket")];
+            return Err(answer::plain(426, "only version 13 is spoken\n", &headers));
+        }
+        let key = the_only(request, "Sec-WebSocket-Key")?.filter(|key| is_key(key));
+        let key = key.ok_or_else(|| answer::plain(400, "no valid Sec-WebSocket-Key\n", &[]))?;
+        self.check_origin(request)?;
+        if readiness == Readiness::Draining {
+            return Err(answer::plain(503, "the server stops\n", &[("Retry-After", "5")]));
+        }
+        let offers = has_token(request, "Sec-WebSocket-Protocol", SUBPROTOCOL);
+        let mut greeting = greeting(query)?;
+        if offers {
+            greeting.framing = Framing::Strict;
+        }
+        let accept = derive_accept_key(key.as_bytes());
+        Ok((answer::switching(&accept, offers.then_some(SUBPROTOCOL)), greeting))
+    }
+
+    /// A page may connect if it comes from here, or from an origin that is allowed. What is no
+    /// browser sends no origin (RFC 6455 §10.2).
+    fn check_origin(&self, request: &Request<'_, '_>) -> Result<(), Refusal> {
+        let host = the_only(request, "Host")?;
+        let Some(origin) = the_only(request, "Origin")? else { return Ok(()) };
+        let authority = origin.split_once("://").map(|(_, authority)| authority);
+        let is_own = host.is_some_and(|host| {
+            authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+        });
+        if is_own || self.origins.contains(origin) {
+            return Ok(());
+        }
+        Err(answer::plain(403, "pages of this origin may not connect\n", &[]))
+    }
+}
+
+/// What is no WebSocket: the page and its parts, and the state of health.
+fn plain_request(readiness: Readiness, request: &Request<'_, '_>, path: &str) -> Vec<u8> {
+    let method = request.method.unwrap_or_default();
+    if !matches!(method, "GET" | "HEAD") {
+        return answer::plain(405, "only GET and HEAD are answered\n", &[("Allow", "GET, HEAD")]);
+    }
+    let whole = match (path, readiness) {
+        ("/healthz", _) | ("/readyz", Readiness::Serving) => answer::plain(200, "ok\n", &[]),
+        ("/readyz", Readiness::Draining) => {
+            answer::plain(503, "draining\n", &[("Retry-After", "5")])
+        }
+        _ => match page::find(path) {
+            Some(asset) => page::answer(asset, header(request, "If-None-Match").next()),
+            None => answer::plain(404, "nothing is here\n", &[]),
+        },
+    };
+    if method == "HEAD" { answer::without_body(whole) } else { whole }
+}
+
+/// A request that announces a body could hide another request behind it (RFC 9112 §11.2).
+fn refuse_smuggling(request: &Request<'_, '_>) -> Result<(), Refusal> {
+    let has_body = header(request, "Transfer-Encoding").next().is_some()
+        || header(request, "Content-Length").any(|length| length != "0");
+    let is_post = !matches!(request.method, Some("GET" | "HEAD"));
+    if has_body && !is_post {
+        return Err(answer::plain(400, "a request here has no body\n", &[]));
+    }
+    if request.version == Some(1) && the_only(request, "Host")?.is_none() {
+        return Err(answer::plain(400, "no Host\n", &[]));
+    }
+    Ok(())
+}
+
+/// What the URL's query asks for.
+fn greeting(query: &str) -> Result<Greeting, Refusal> {
+    let mut greeting = Greeting::default();
+    for (field, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*field {
+            "room" if value.is_empty() => greeting.room = RoomChoice::None,
+            "room" => greeting.room = RoomChoice::Named(name("room", &value)?),
+            "name" if value.is_empty() => greeting.name = None,
+            "name" => greeting.name = Some(name("name", &value)?),
+            _ => {}
+        }
+    }
+    Ok(greeting)
+}
+
+fn name(field: &str, value: &str) -> Result<Name, Refusal> {
+    value.parse().map_err(|error| answer::plain(400, &format!("{field}: {error}\n"), &[]))
+}
+
+/// The values of a header, which may stand there several times.
+fn header<'a>(request: &Request<'_, 'a>, name: &str) -> impl Iterator<Item = &'a str> {
+    let found = request.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
+    found.map(|header| std::str::from_utf8(header.value).unwrap_or("\u{FFFD}").trim())
+}
+
+/// The value of a header that may stand there once.
+fn the_only<'a>(request: &Request<'_, 'a>, name: &str) -> Result<Option<&'a str>, Refusal> {
+    let mut values = header(request, name);
+    let value = values.next();
+    if values.next().is_some() {
+        return Err(answer::plain(400, &format!("{name} stands there twice\n"), &[]));
+    }
+    Ok(value)
+}
+
+/// Whether a header whose values are lists has `token` (RFC 9110 §5.6.1).
+fn has_token(request: &Request<'_, '_>, name: &str, token: &str) -> bool {
+    let mut tokens = header(request, name).flat_map(|value| value.split(','));
+    tokens.any(|found| found.trim().eq_ignore_ascii_case(token))
+}
+
+/// 16 bytes in base 64 (RFC 6455 §4.1).
+fn is_key(key: &str) -> bool {
+    let Some(digits) = key.strip_suffix("==") else { return false };
+    let is_digit = |digit: u8| digit.is_ascii_alphanumeric() || digit == b'+' || digit == b'/';
+    digits.len() == 22 && digits.bytes().all(is_digit)
+}

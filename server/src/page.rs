@@ -1,0 +1,66 @@
+//! The chat page and its parts, as they stand in `assets/`, and how they are served.
+
+use crate::answer;
+
+/// Nothing from elsewhere is loaded, no script stands in the page, nobody may frame it. The page
+/// talks to where it came from, and nowhere else.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                      connect-src 'self'; base-uri 'none'; form-action 'none'; \
+                      frame-ancestors 'none'";
+
+/// One part of the page.
+pub(crate) struct Asset {
+    path: &'static str,
+    kind: &'static str,
+    body: &'static [u8],
+}
+
+macro_rules! asset {
+    ($path:literal, $file:literal, $kind:literal) => {
+        Asset {
+            path: $path,
+            kind: $kind,
+            body: include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/", $file)),
+        }
+    };
+}
+
+const ASSETS: &[Asset] = &[
+    asset!("/", "index.html", "text/html; charset=utf-8"),
+    asset!("/style.css", "style.css", "text/css; charset=utf-8"),
+    asset!("/app.js", "app.js", "text/javascript; charset=utf-8"),
+    asset!("/connection.js", "connection.js", "text/javascript; charset=utf-8"),
+    asset!("/favicon.svg", "favicon.svg", "image/svg+xml"),
+];
+
+pub(crate) fn find(path: &str) -> Option<&'static Asset> {
+    ASSETS.iter().find(|asset| asset.path == path)
+}
+
+/// The asset, or word that the browser has it already.
+pub(crate) fn answer(asset: &Asset, known: Option<&str>) -> Vec<u8> {
+    let tag = tag(asset.body);
+    let headers = [
+        ("Content-Type", asset.kind),
+        ("Content-Security-Policy", POLICY),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "no-referrer"),
+        ("Cross-Origin-Opener-Policy", "same-origin"),
+        ("Cache-Control", "no-cache"),
+        ("ETag", &tag),
+        ("Connection", "close"),
+    ];
+    if known.is_some_and(|known| known == tag) {
+        answer::whole(304, &headers, &[])
+    } else {
+        answer::whole(200, &headers, asset.body)
+    }
+}
+
+/// A name for the content: FNV-1a, which is enough to tell two releases apart.
+fn tag(body: &[u8]) -> String {
+    let hash = body.iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
+    });
+    format!("\"{hash:016x}\"")
+}

@@ -1,0 +1,149 @@
+//! What an operator may set: flags, the environment, a file, in that order of strength. This file
+//! reads the process's surroundings when it is asked to, and nothing afterwards.
+
+mod sources;
+mod table;
+mod values;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use roundtable::Config;
+
+pub use sources::{Invocation, SettingsError};
+pub use values::{LogFormat, Origins};
+
+/// Everything that can be set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Where to listen; port 0 lets the system pick one.
+    pub listen: SocketAddr,
+    /// Whose pages may connect, beside the server's own.
+    pub allow_origin: Origins,
+    /// How the log is written.
+    pub log_format: LogFormat,
+    /// What is logged, as `tracing` filters it: `info`, `roundtable=debug,warn`.
+    pub log: String,
+    /// The longest that a graceful stop may take.
+    pub drain_within: Duration,
+    /// How many threads read and write sockets, where the runtime has shards; 0 is one a core.
+    pub shards: usize,
+    /// The limits of the hub.
+    pub hub: Config,
+    /// The limits below the hub.
+    pub wire: Wire,
+}
+
+/// The limits on sockets, bytes and frames, below what the hub sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wire {
+    /// The most sockets at a time; further ones wait in the system's queue.
+    pub max_connections: usize,
+    /// The longest request head, in bytes; a longer one gets 431.
+    pub head_bytes: usize,
+    /// How long a request head may take; a later one gets 408.
+    pub head_timeout: Duration,
+    /// How long a message may take from its first byte to its last.
+    pub message_timeout: Duration,
+    /// How long a close handshake may take, with what is still queued before it.
+    pub close_timeout: Duration,
+    /// How many frames a client may send at once, fragments and pings counted; more close with 4029.
+    pub frame_burst: u32,
+    /// How many frames a second a client may send in the long run.
+    pub frames_per_second: u32,
+    /// The most bytes read from one connection before another one's turn.
+    pub read_budget: usize,
+    /// The size of a socket's send buffer, in bytes.
+    pub sndbuf: usize,
+    /// How long accepting pauses when the system has no descriptor left.
+    pub accept_backoff: Duration,
+    /// How many events may wait for the hub before readers wait.
+    pub event_queue: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            allow_origin: Origins::default(),
+            log_format: LogFormat::Text,
+            log: "info".to_owned(),
+            drain_within: Duration::from_secs(30),
+            shards: 0,
+            hub: Config::default(),
+            wire: Wire::default(),
+        }
+    }
+}
+
+impl Default for Wire {
+    fn default() -> Self {
+        Self {
+            max_connections: 18_000,
+            head_bytes: 8 * 1024,
+            head_timeout: Duration::from_secs(10),
+            message_timeout: Duration::from_secs(20),
+            close_timeout: Duration::from_secs(2),
+            frame_burst: 1000,
+            frames_per_second: 500,
+            read_budget: 4 * 1024,
+            sndbuf: 64 * 1024,
+            accept_backoff: Duration::from_millis(100),
+            event_queue: 1024,
+        }
+    }
+}
+
+impl Settings {
+    /// Checks every limit and the relations between them.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is out of its bounds, as one line with its value and what to do.
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        let wire = &self.wire;
+        let counts = [
+            ("max_connections", wire.max_connections, 1, 10_000_000),
+            ("head_bytes", wire.head_bytes, 512, 1 << 20),
+            ("frame_burst", wire.frame_burst as usize, 1, 1_000_000_000),
+            ("frames_per_second", wire.frames_per_second as usize, 1, 1_000_000_000),
+            ("read_budget", wire.read_budget, 512, 1 << 20),
+            ("sndbuf", wire.sndbuf, 4096, 1 << 30),
+            ("event_queue", wire.event_queue, 1, 1 << 24),
+            ("shards", self.shards, 0, 255),
+        ];
+        for (name, value, least, most) in counts {
+            if value < least || value > most {
+                return Err(self.fault(name, &format!("must be from {least} to {most}")));
+            }
+        }
+        let spans = [
+            ("head_timeout", wire.head_timeout),
+            ("message_timeout", wire.message_timeout),
+            ("close_timeout", wire.close_timeout),
+            ("accept_backoff", wire.accept_backoff),
+        ];
+        for (name, span) in spans {
+            if span < Duration::from_millis(10) || span > Duration::from_hours(1) {
+                return Err(self.fault(name, "must be from 10ms to 1h"));
+            }
+        }
+        self.hub.validate().map_err(|error| self.fault(error.setting(), error.remedy()))
+    }
+
+    /// A table of all settings in Markdown, with what they mean and their defaults.
+    pub fn table_markdown() -> String {
+        table::markdown(&Self::default())
+    }
+
+    /// These settings as a file that can be read back with `--config`.
+    pub fn to_toml(&self) -> String {
+        table::toml(self)
+    }
+
+    fn fault(&self, name: &str, remedy: &str) -> SettingsError {
+        let flag = name.replace('_', "-");
+        let value = table::find(name).map(|row| (row.get)(self)).unwrap_or_default();
+        SettingsError::usage(format!("--{flag} {value}: {remedy}"))
+    }
+}

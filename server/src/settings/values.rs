@@ -1,0 +1,234 @@
+//! How the values of settings are written and read. This file does not know which settings there
+//! are.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use roundtable::{Name, PlainText};
+
+/// A value that can be set by text.
+pub(super) trait Value: Sized {
+    /// What stands for a value in the help.
+    const FORM: &'static str;
+
+    /// Reads a value, or says in a few words what it must be.
+    fn read(text: &str) -> Result<Self, String>;
+
+    /// The value as [`Value::read`] takes it.
+    fn write(&self) -> String;
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line for people.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// The origins whose pages may connect, beside the server's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origins(Vec<String>);
+
+impl Origins {
+    /// Whether `origin`, as a browser sends it, is one of them.
+    pub fn contains(&self, origin: &str) -> bool {
+        self.0.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin))
+    }
+}
+
+impl FromStr for Origins {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let origins = text.split([',', ' ']).filter(|origin| !origin.is_empty());
+        let origins: Vec<String> = origins.map(str::to_owned).collect();
+        let is_origin = |origin: &String| {
+            let authority = origin.split_once("://").map(|(_, authority)| authority);
+            origin == "*" || authority.is_some_and(|host| !host.is_empty() && !host.contains('/'))
+        };
+        match origins.iter().find(|origin| !is_origin(origin)) {
+            Some(_) => {
+                Err("must be origins like https://example.org, separated by commas, or *".into())
+            }
+            None => Ok(Self(origins)),
+        }
+    }
+}
+
+impl fmt::Display for Origins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(","))
+    }
+}
+
+impl Value for usize {
+    const FORM: &'static str = "N";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let (digits, unit) = match text.find(|found: char| !found.is_ascii_digit()) {
+            Some(end) => text.split_at(end),
+            None => (text, ""),
+        };
+        let factor: usize = match unit.trim() {
+            "" | "B" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            _ => return Err("must be a number, or a size like 64KiB or 1MiB".into()),
+        };
+        let number = digits.parse::<usize>().ok().and_then(|number| number.checked_mul(factor));
+        number.ok_or_else(|| "must be a number, or a size like 64KiB or 1MiB".into())
+    }
+
+    fn write(&self) -> String {
+        let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        let unit =
+            units.iter().find(|(factor, _)| *self >= *factor && self.is_multiple_of(*factor));
+        unit.map_or_else(|| self.to_string(), |(factor, unit)| format!("{}{unit}", self / factor))
+    }
+}
+
+impl Value for u32 {
+    const FORM: &'static str = "N";
+
+    fn read(text: &str) -> Result<Self, String> {
+        usize::read(text)?.try_into().map_err(|_| format!("must be at most {}", u32::MAX))
+    }
+
+    fn write(&self) -> String {
+        (*self as usize).write()
+    }
+}
+
+impl Value for Duration {
+    const FORM: &'static str = "SPAN";
+
+    fn read(text: &str) -> Result<Self, String> {
+        humantime::parse_duration(text).map_err(|_| "must be a span like 500ms, 25s or 10m".into())
+    }
+
+    fn write(&self) -> String {
+        humantime::format_duration(*self).to_string()
+    }
+}
+
+impl Value for SocketAddr {
+    const FORM: &'static str = "ADDR";
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| "must be an address and a port, like 127.0.0.1:8080".into())
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Value for Name {
+    const FORM: &'static str = "NAME";
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|error: roundtable::NameError| error.to_string())
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Value for Origins {
+    const FORM: &'static str = "ORIGINS";
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Value for String {
+    const FORM: &'static str = "TEXT";
+
+    fn read(text: &str) -> Result<Self, String> {
+        Ok(text.to_owned())
+    }
+
+    fn write(&self) -> String {
+        self.clone()
+    }
+}
+
+impl Value for LogFormat {
+    const FORM: &'static str = "text|json";
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("must be text or json".into()),
+        }
+    }
+
+    fn write(&self) -> String {
+        match self {
+            Self::Text => "text".into(),
+            Self::Json => "json".into(),
+        }
+    }
+}
+
+impl Value for PlainText {
+    const FORM: &'static str = "publish|refuse";
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "publish" => Ok(Self::Publish),
+            "refuse" => Ok(Self::Refuse),
+            _ => Err("must be publish or refuse".into()),
+        }
+    }
+
+    fn write(&self) -> String {
+        match self {
+            Self::Publish => "publish".into(),
+            Self::Refuse => "refuse".into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_spans_are_read_as_they_are_written() {
+        for size in [0, 1, 1000, 1024, 65_536, 1 << 20, 3 << 30] {
+            assert_eq!(usize::read(&size.write()), Ok(size));
+        }
+        assert_eq!(usize::read("64KiB"), Ok(65_536));
+        assert!(usize::read("64kb").is_err());
+        assert!(usize::read("-1").is_err());
+        for millis in [0, 1, 500, 25_000, 600_000] {
+            let span = Duration::from_millis(millis);
+            assert_eq!(Duration::read(&span.write()), Ok(span));
+        }
+        assert!(Duration::read("25").is_err());
+    }
+
+    #[test]
+    fn origins_are_compared_whole() {
+        let origins: Origins = "https://a.example, http://b.example:8080".parse().unwrap();
+        assert!(origins.contains("https://a.example"));
+        assert!(origins.contains("HTTP://b.example:8080"));
+        assert!(!origins.contains("https://a.example.evil"));
+        assert!("a.example".parse::<Origins>().is_err());
+        assert!("https://a.example/path".parse::<Origins>().is_err());
+    }
+}

@@ -1,0 +1,102 @@
+//! Settings come from flags, the environment and a file, and every wrong one is one clear line.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use clap::Command;
+use roundtable_server::{Invocation, Settings, SettingsError};
+
+fn read(flags: &[&str], environment: &[(&str, &str)]) -> Result<Invocation, SettingsError> {
+    let flags = flags.iter().map(ToString::to_string);
+    let environment = environment.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+    Settings::read(Command::new("roundtable"), flags, environment)
+}
+
+fn refusal(flags: &[&str], environment: &[(&str, &str)]) -> (String, u8) {
+    let error = read(flags, environment).unwrap_err();
+    (error.to_string(), error.exit_code())
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+#[test]
+fn without_a_word_the_defaults_are_in_force() {
+    assert_eq!(read(&[], &[]).unwrap().settings, Settings::default());
+}
+
+#[test]
+fn a_flag_beats_the_environment_which_beats_the_file() {
+    let file = file("ping_after = \"30s\"\npong_wait = \"9s\"\nrecent = 7\n");
+    let path = file.path().to_str().unwrap();
+    let environment = [("ROUNDTABLE_PING_AFTER", "40s"), ("ROUNDTABLE_PONG_WAIT", "8s")];
+    let settings = read(&["--config", path, "--ping-after", "50s"], &environment).unwrap().settings;
+    assert_eq!(settings.hub.ping_after, Duration::from_secs(50));
+    assert_eq!(settings.hub.pong_wait, Duration::from_secs(8));
+    assert_eq!(settings.hub.recent, 7);
+    let by_environment = read(&[], &[("ROUNDTABLE_CONFIG", path)]).unwrap().settings;
+    assert_eq!(by_environment.hub.ping_after, Duration::from_secs(30));
+}
+
+#[test]
+fn what_is_printed_can_be_read_back() {
+    let flags = ["--listen", "0.0.0.0:0", "--allow-origin", "https://a.example,https://b.example"];
+    let settings = read(&flags, &[("ROUNDTABLE_RECENT", "9")]).unwrap().settings;
+    let file = file(&settings.to_toml());
+    let path = file.path().to_str().unwrap();
+    let invocation = read(&["--config", path, "--print-config"], &[]).unwrap();
+    assert_eq!(invocation.settings, settings);
+    assert!(invocation.print_config);
+}
+
+#[test]
+fn each_wrong_word_is_one_clear_line() {
+    let cases = [
+        ("--ping-after", "0s", "must be from 1s to 100 days"),
+        ("--ping-after", "soon", "must be a span like 500ms, 25s or 10m"),
+        ("--max-rooms", "0", "must be at least 1"),
+        ("--sndbuf", "-1", "must be a number, or a size like 64KiB or 1MiB"),
+        ("--head-bytes", "1", "must be from 512 to 1048576"),
+        ("--close-timeout", "0s", "must be from 10ms to 1h"),
+        ("--listen", "8080", "must be an address and a port, like 127.0.0.1:8080"),
+    ];
+    for (flag, value, remedy) in cases {
+        assert_eq!(refusal(&[flag, value], &[]), (format!("{flag} {value}: {remedy}"), 2));
+    }
+    let (by_environment, _) = refusal(&[], &[("ROUNDTABLE_LOG_FORMAT", "xml")]);
+    assert_eq!(by_environment, "ROUNDTABLE_LOG_FORMAT=xml: must be text or json");
+    let (unknown, exit_code) = refusal(&["--pong"], &[]);
+    assert_eq!(unknown, "unexpected argument '--pong' found; --help tells what there is");
+    assert_eq!(exit_code, 2);
+}
+
+#[test]
+fn files_are_refused_by_name() {
+    let (missing, exit_code) = refusal(&["--config", "/no/such/file"], &[]);
+    assert_eq!(missing, "--config /no/such/file: No such file or directory (os error 2)");
+    assert_eq!(exit_code, 1);
+    for (text, expected) in [
+        ("pong = 1", "there is no setting pong"),
+        ("recent = \"many\"", "recent = \"many\": must be a number, or a size like 64KiB or 1MiB"),
+        ("recent = ", "TOML parse error"),
+    ] {
+        let file = file(text);
+        let (found, exit_code) = refusal(&["--config", file.path().to_str().unwrap()], &[]);
+        assert!(found.contains(expected), "{found}");
+        assert!(!found.contains('\n'), "{found}");
+        assert_eq!(exit_code, 2);
+    }
+}
+
+#[test]
+fn help_ends_well_and_names_every_setting() {
+    let (help, exit_code) = refusal(&["--help"], &[]);
+    assert_eq!(exit_code, 0);
+    for line in Settings::table_markdown().lines().skip(2) {
+        let flag = line.split('`').nth(1).unwrap();
+        assert!(help.contains(flag), "{flag} is not in the help");
+    }
+}
