@@ -1,1 +1,11 @@
 //! The reference hub, the event generator, and conformance over real sockets.
+
+pub mod audit;
+pub mod compare;
+pub mod decode;
+pub mod driver;
+pub mod generator;
+pub mod reference;
+pub mod render;
+mod socket;
+pub mod strategy;

@@ -1,0 +1,127 @@
+//! Holds a hub against the reference after every event. It does not know which of them is right.
+
+use std::collections::BTreeMap;
+
+use roundtable::{CloseCode, Command, Config, ConnId, Event, Timestamp};
+use serde_json::Value;
+
+use crate::driver::Observer;
+use crate::reference::{Output, Reference};
+
+/// Looks on while a hub is driven, and drives the reference beside it.
+#[derive(Debug)]
+pub struct Compare {
+    reference: Reference,
+    /// The hub's epochs and made-up names, and the reference's words for them.
+    words: Vec<(String, String)>,
+    guests: usize,
+    epochs: usize,
+}
+
+/// What was said to each connection, in order.
+type Said = BTreeMap<ConnId, Vec<Value>>;
+
+impl Compare {
+    /// For a hub with this configuration and this wall clock.
+    pub fn new(config: Config, wall_clock_ms: u64) -> Self {
+        let reference = Reference::new(config, wall_clock_ms);
+        Self { reference, words: Vec::new(), guests: 0, epochs: 0 }
+    }
+
+    fn learn(&mut self, event: &Event, frame: &Value) {
+        let nameless = matches!(event, Event::Connect { greeting, .. } if greeting.name.is_none());
+        if nameless && frame["type"] == "welcome" {
+            self.guests += 1;
+            let made_up = frame["user"].as_str().unwrap_or_default().to_owned();
+            self.words.push((made_up, format!("guest#{:06}", self.guests)));
+        }
+        let Some(epoch) = frame["epoch"].as_str() else { return };
+        if !self.words.iter().any(|(word, _)| word == epoch) {
+            self.epochs += 1;
+            self.words.push((epoch.to_owned(), format!("epoch#{:07}", self.epochs)));
+        }
+    }
+
+    /// The text in the reference's words.
+    fn translate(&self, text: &str) -> String {
+        self.words.iter().fold(text.to_owned(), |text, (word, meaning)| text.replace(word, meaning))
+    }
+
+    fn translate_event(&self, event: &Event) -> Event {
+        match event {
+            Event::Text { conn, text } => Event::Text { conn: *conn, text: self.translate(text) },
+            other => other.clone(),
+        }
+    }
+}
+
+impl Observer for Compare {
+    fn observe(&mut self, now: Timestamp, event: &Event, commands: &[Command]) {
+        // The request names only what was known before it.
+        let translated = self.translate_event(event);
+        let mut said = Said::new();
+        for command in commands {
+            match command {
+                Command::Send { to, text } => {
+                    let frame: Value = serde_json::from_str(text).expect("the driver checked it");
+                    self.learn(event, &frame);
+                    let frame = serde_json::from_str(&self.translate(text)).expect("as before");
+                    for conn in to.iter() {
+                        said.entry(conn).or_default().push(simplified(&frame));
+                    }
+                }
+                Command::Close { conn, code, .. } => {
+                    said.entry(*conn).or_default().push(code.number().into());
+                }
+                Command::Ping { .. } | Command::Drained => {}
+            }
+        }
+        let mut expected = Said::new();
+        for output in self.reference.handle(now, &translated) {
+            let (conn, what) = match output {
+                Output::Frame(conn, frame) => (conn, frame),
+                Output::Close(conn, code) => (conn, code.into()),
+            };
+            expected.entry(conn).or_default().push(what);
+        }
+        for command in commands {
+            if let Command::Close { conn, code, .. } = command
+                && only_the_hub_knows((*code).number())
+            {
+                self.reference.gone(*conn);
+            }
+        }
+        for side in [&mut said, &mut expected] {
+            side.retain(|_, what| {
+                what.retain(|what| !code_of(what).is_some_and(only_the_hub_knows));
+                !what.is_empty()
+            });
+        }
+        assert_eq!(
+            said, expected,
+            "the hub (left) and the reference (right), at {now:?}: {event:?}"
+        );
+    }
+}
+
+/// An `error` without its words for people.
+fn simplified(frame: &Value) -> Value {
+    let mut frame = frame.clone();
+    if frame["type"] == "error"
+        && let Some(fields) = frame.as_object_mut()
+    {
+        fields.remove("message");
+    }
+    frame
+}
+
+/// The code of a close or of a `bye`.
+fn code_of(what: &Value) -> Option<u16> {
+    let code = if what["type"] == "bye" { &what["code"] } else { what };
+    code.as_u64().and_then(|code| u16::try_from(code).ok())
+}
+
+/// Silence and the pace of a drain are the hub's own; the driver bounds both.
+fn only_the_hub_knows(code: u16) -> bool {
+    code == CloseCode::PingTimeout.number() || code == CloseCode::Drain.number()
+}

@@ -1,0 +1,155 @@
+//! Scripts decoded from bytes, for the fuzzer. Records that are decoded by hand keep the meaning of
+//! a byte where it stands when bytes before it change, which is what makes mutation work.
+
+use std::time::Duration;
+
+use roundtable::{Framing, Greeting};
+
+use crate::generator::{
+    CLIENTS, EpochChoice, Frame, Id, Limits, NAMES, ODD, ROOMS, Reading, Script, SeqChoice, Since,
+    Step, letters, room_choice, valid,
+};
+
+/// The script that `bytes` stand for: one byte for the limits, then records `[op, client, len] body`.
+/// Every byte string is some script; what a record's body lacks is read as zero.
+pub fn decode(bytes: &[u8]) -> Script {
+    let Some((limits, mut rest)) = bytes.split_first() else {
+        return Script { limits: Limits::Roomy, steps: Vec::new() };
+    };
+    let limits = Limits::ALL[usize::from(limits % 4)];
+    let mut steps = Vec::new();
+    while let [op, client, len, tail @ ..] = rest {
+        let len = usize::from(*len).min(tail.len());
+        let (body, next) = tail.split_at(len);
+        steps.push(decode_step(*op, client % CLIENTS, &mut Body(body)));
+        rest = next;
+    }
+    Script { limits, steps }
+}
+
+/// A record's body, read byte by byte.
+struct Body<'a>(&'a [u8]);
+
+impl Body<'_> {
+    fn byte(&mut self) -> u8 {
+        let Some((first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        *first
+    }
+
+    fn short(&mut self) -> u16 {
+        u16::from_be_bytes([self.byte(), self.byte()])
+    }
+
+    fn of<T: Copy>(&mut self, table: &[T]) -> T {
+        table[usize::from(self.byte()) % table.len()]
+    }
+
+    fn id(&mut self) -> Id {
+        self.of(&[Id::Number, Id::None, Id::Text])
+    }
+
+    fn since(&mut self) -> Option<Since> {
+        let kind = self.byte();
+        let distance = self.byte();
+        let epoch = match kind & 7 {
+            0 => return None,
+            1 => EpochChoice::Before,
+            2 => EpochChoice::Foreign,
+            _ => EpochChoice::Last,
+        };
+        let seq = match kind >> 3 & 3 {
+            0 => SeqChoice::Zero,
+            1 => SeqChoice::Ahead(distance),
+            _ => SeqChoice::Behind(distance),
+        };
+        Some(Since { epoch, seq })
+    }
+}
+
+fn decode_step(op: u8, client: u8, body: &mut Body<'_>) -> Step {
+    match op % 20 {
+        0 => Step::Connect { client, greeting: decode_greeting(body) },
+        1 => Step::Binary { client },
+        2 => Step::Heard { client },
+        3 => Step::Reads {
+            client,
+            reading: body.of(&[Reading::Stopped, Reading::Prompt, Reading::Mute]),
+        },
+        4 => Step::Take { client, bytes: usize::from(body.short()) },
+        5 => Step::EndTurn,
+        6 => Step::Disconnect { client },
+        7 => Step::Sleep,
+        8 => Step::Wait(Duration::from_millis(body.short().into())),
+        9 => Step::Wait(Duration::from_secs(body.byte().into())),
+        10 => Step::Away(Duration::from_secs(body.byte().into())),
+        11 => Step::Drain { within: Duration::from_secs(body.byte().into()) },
+        op => Step::Send { client, frame: decode_frame(op, body) },
+    }
+}
+
+fn decode_greeting(body: &mut Body<'_>) -> Greeting {
+    let name = usize::from(body.byte()).checked_sub(1);
+    Greeting {
+        name: name.map(|name| valid(NAMES[name % NAMES.len()])),
+        room: room_choice(body.byte() % 6),
+        framing: body.of(&[Framing::Lenient, Framing::Strict]),
+    }
+}
+
+fn decode_frame(op: u8, body: &mut Body<'_>) -> Frame {
+    let id = body.id();
+    match op {
+        12 => Frame::Hello { id, name: body.of(&NAMES) },
+        13 => Frame::Join {
+            id,
+            room: body.of(&ROOMS),
+            since: body.since(),
+            echo: body.of(&[None, Some(false), Some(true)]),
+        },
+        14 => Frame::Leave { id, room: body.of(&ROOMS) },
+        15 => Frame::Publish { id, room: body.of(&ROOMS), letters: letters(body.byte()) },
+        16 => Frame::History {
+            id,
+            room: body.of(&ROOMS),
+            before: body.since(),
+            limit: u16::from(body.byte()).checked_sub(1),
+        },
+        17 => Frame::Plain { letters: letters(body.byte()) },
+        18 => Frame::Odd(body.of(&ODD)),
+        _ if body.byte() == 1 => Frame::Bye,
+        _ => Frame::Ping { id },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use roundtable::RoomChoice;
+
+    use super::*;
+
+    #[test]
+    fn records_are_decoded_one_behind_the_other_and_what_is_missing_is_zero() {
+        let script = decode(&[2, 0, 1, 3, 2, 4, 1, 15, 9, 1, 1, 7]);
+        assert_eq!(script.limits, Limits::Tiny);
+        let greeting = Greeting {
+            name: Some(valid("bob")),
+            room: RoomChoice::Named(valid("den")),
+            framing: Framing::Strict,
+        };
+        let publish = Frame::Publish { id: Id::None, room: "lobby", letters: 0 };
+        assert_eq!(
+            script.steps,
+            [Step::Connect { client: 1, greeting }, Step::Send { client: 1, frame: publish },]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_byte_string_is_a_script(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let script = decode(&bytes);
+            prop_assert!(script.steps.len() <= bytes.len() / 3);
+        }
+    }
+}

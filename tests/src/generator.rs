@@ -1,0 +1,334 @@
+//! Scripts: what happens to a hub, step by step. One generator for every use: the properties draw
+//! scripts from strategies, the fuzzer decodes them from bytes. This file does not know what a hub
+//! answers; what depends on answers (an epoch, a cursor) is said in words that the driver fills in.
+
+use std::fmt;
+use std::time::Duration;
+
+use roundtable::{Config, Greeting, Name, PlainText, RoomChoice, RunAhead};
+
+/// How many clients a script plays; a step names one by its number.
+pub const CLIENTS: u8 = 8;
+
+/// The rooms that scripts name, some of them not valid as names.
+pub const ROOMS: [&str; 6] = ["lobby", "den", "b\u{fc}ro 7", "  lobby ", "", "a\u{202e}b"];
+
+/// The names that scripts ask for, all valid.
+pub const NAMES: [&str; 5] = ["ann", "bob", "\u{5d3}\u{5e0}\u{5d4}", "\"quoted\\", "ann-2"];
+
+/// Texts that are no request of the protocol, each wrong or odd in a way of its own.
+pub const ODD: [&str; 24] = [
+    "{",
+    "{}",
+    "{\"type\":7}",
+    "{\"type\":\"nonsense\",\"id\":1}",
+    "{\"type\":\"publish\",\"id\":2}",
+    "{\"type\":\"publish\",\"id\":3,\"room\":7,\"data\":1}",
+    "{\"type\":\"publish\",\"room\":\"lobby\",\"data\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}",
+    "{\"type\":\"ping\",\"id\":1.5}",
+    "{\"type\":\"ping\",\"id\":\"a string that is longer than the sixty-four bytes that an id may have\"}",
+    "{\"type\":\"ping\",\"id\":[1]}",
+    "{\"type\":\"ping\",\"id\":null}",
+    "{\"type\":\"join\",\"id\":5,\"room\":\"lobby\",\"since\":{\"epoch\":\"k\"}}",
+    "{\"type\":\"join\",\"id\":6,\"room\":\"lobby\",\"since\":{\"epoch\":\"k\",\"seq\":-1}}",
+    "{\"type\":\"history\",\"id\":7,\"room\":\"lobby\",\"limit\":0}",
+    "{\"type\":\"signal\",\"id\":8,\"room\":\"lobby\",\"key\":\"typing\",\"data\":true}",
+    "{\"type\":\"presence\",\"id\":9,\"room\":\"lobby\"}",
+    "{\"type\":\"auth\",\"id\":10,\"token\":\"t\"}",
+    "{\"type\":\"hello\",\"id\":11,\"resume\":\"s\"}",
+    "{\"type\":\"publish\",\"id\":12,\"room\":\"lobby\",\"data\":1,\"key\":\"k\"}",
+    "  {\"type\":\"ping\",\"id\":13,\"unknown\":{\"a\":[1,2]}}  ",
+    "{\"type\":\"ping\",\"id\":14} {}",
+    "[1]",
+    "\n",
+    "{\"type\":\"publish\",\"id\":15,\"room\":\"lobby\",\"data\":{\"a\":\n 1.0e3}}",
+];
+
+/// A whole script. Its `Debug` form has a line for each step.
+#[derive(Clone)]
+pub struct Script {
+    /// The configuration that it is played under.
+    pub limits: Limits,
+    /// What happens, in order.
+    pub steps: Vec<Step>,
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:?}", self.limits)?;
+        self.steps.iter().try_for_each(|step| writeln!(f, "  {step:?}"))
+    }
+}
+
+/// Which configuration a script is played under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limits {
+    /// The defaults, but that rate limits are wide.
+    Roomy,
+    /// The defaults as they are.
+    Default,
+    /// Everything as small as it may be, so that every limit is met.
+    Tiny,
+    /// The same, for a driver whose shards lie one turn behind.
+    TinyBehind,
+}
+
+impl Limits {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [Self::Roomy, Self::Default, Self::Tiny, Self::TinyBehind];
+
+    /// The configuration.
+    pub fn config(self) -> Config {
+        let tiny = Config {
+            max_sessions: 6,
+            max_rooms: 2,
+            rooms_per_session: 2,
+            members_per_room: 5,
+            max_message_bytes: 256,
+            byte_burst: 1 << 20,
+            bytes_per_second: 1 << 20,
+            message_burst: 200,
+            messages_per_second: 100,
+            rate_limit_strikes: 4,
+            reserve_bytes: 2048,
+            page_bytes: 1024,
+            turn_events: 4,
+            turn_bytes: 512,
+            window_bytes: 6000,
+            budget_bytes: 14_000,
+            history_entries: 12,
+            history_bytes: 6000,
+            history_age: Duration::from_mins(1),
+            recent: 5,
+            tick_work: 2,
+            ..Config::default()
+        };
+        match self {
+            Self::Roomy => Config {
+                message_burst: 10_000,
+                messages_per_second: 10_000,
+                byte_burst: 1 << 30,
+                bytes_per_second: 1 << 30,
+                ..Config::default()
+            },
+            Self::Default => Config::default(),
+            Self::Tiny => tiny,
+            Self::TinyBehind => {
+                Config { run_ahead: RunAhead::One, plain_text: PlainText::Refuse, ..tiny }
+            }
+        }
+    }
+}
+
+/// One thing that happens, in the order of a connection's life.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// A client connects; if it is connected, that connection is lost first.
+    Connect {
+        /// Who.
+        client: u8,
+        /// With which wishes.
+        greeting: Greeting,
+    },
+    /// A client sends a text.
+    Send {
+        /// Who.
+        client: u8,
+        /// What.
+        frame: Frame,
+    },
+    /// A client sends a binary message.
+    Binary {
+        /// Who.
+        client: u8,
+    },
+    /// A client shows some other sign of life.
+    Heard {
+        /// Who.
+        client: u8,
+    },
+    /// From here on a client reads like this.
+    Reads {
+        /// Who.
+        client: u8,
+        /// How.
+        reading: Reading,
+    },
+    /// A client that has stopped reading takes this much.
+    Take {
+        /// Who.
+        client: u8,
+        /// How much, in bytes of frames.
+        bytes: usize,
+    },
+    /// The driver ends its turn.
+    EndTurn,
+    /// A client's connection is lost.
+    Disconnect {
+        /// Who.
+        client: u8,
+    },
+    /// Time passes, exactly to the hub's next deadline.
+    Sleep,
+    /// Time passes, with a tick at each deadline on the way.
+    Wait(Duration),
+    /// Time passes and the hub is not called, as if the machine had been asleep.
+    Away(Duration),
+    /// The operator stops the hub.
+    Drain {
+        /// The longest that it may take.
+        within: Duration,
+    },
+}
+
+/// How a client treats what is sent to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// It takes everything and answers pings.
+    #[default]
+    Prompt,
+    /// Its socket takes everything, but pings are not answered: half open.
+    Mute,
+    /// It takes nothing but what [`Step::Take`] says.
+    Stopped,
+}
+
+/// A text of a client.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Frame {
+    /// A wish to be renamed.
+    Hello {
+        /// The request's id.
+        id: Id,
+        /// The wished name.
+        name: &'static str,
+    },
+    /// To be in a room.
+    Join {
+        /// The request's id.
+        id: Id,
+        /// One of [`ROOMS`].
+        room: &'static str,
+        /// Where to go on.
+        since: Option<Since>,
+        /// Whether the client's own messages come back; `None` leaves the field away.
+        echo: Option<bool>,
+    },
+    /// To be in a room no longer.
+    Leave {
+        /// The request's id.
+        id: Id,
+        /// One of [`ROOMS`].
+        room: &'static str,
+    },
+    /// To say something in a room.
+    Publish {
+        /// The request's id.
+        id: Id,
+        /// One of [`ROOMS`].
+        room: &'static str,
+        /// How long the data is, in letters.
+        letters: usize,
+    },
+    /// To be given a page of the past.
+    History {
+        /// The request's id.
+        id: Id,
+        /// One of [`ROOMS`].
+        room: &'static str,
+        /// Where the page ends.
+        before: Option<Since>,
+        /// How many entries.
+        limit: Option<u16>,
+    },
+    /// To be answered.
+    Ping {
+        /// The request's id.
+        id: Id,
+    },
+    /// To be closed.
+    Bye,
+    /// What a person types who has no client: this many letters and a line break.
+    Plain {
+        /// How many letters.
+        letters: usize,
+    },
+    /// One of [`ODD`].
+    Odd(&'static str),
+}
+
+/// Whether a request has an id, and of which kind. The driver makes each one unique.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Id {
+    /// None: there is no reply unless it is refused.
+    None,
+    /// An integer.
+    Number,
+    /// A string that JSON must escape.
+    Text,
+}
+
+/// A place in a room's log, in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Since {
+    /// In which run of the log.
+    pub epoch: EpochChoice,
+    /// Where in it.
+    pub seq: SeqChoice,
+}
+
+/// A run of a room's log, as clients know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EpochChoice {
+    /// The last one that anybody was told.
+    Last,
+    /// The one before it.
+    Before,
+    /// None that there ever was.
+    Foreign,
+}
+
+/// A place in a log, as clients know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeqChoice {
+    /// Its start.
+    Zero,
+    /// This far behind the newest entry that anybody was told of.
+    Behind(u8),
+    /// This far ahead of it.
+    Ahead(u8),
+}
+
+/// How long `letters` the byte stands for: mostly few, sometimes up to the longest message.
+pub(crate) fn letters(size: u8) -> usize {
+    match size {
+        0..=199 => usize::from(size % 40),
+        200..=250 => usize::from(size) + 20,
+        _ => 300,
+    }
+}
+
+pub(crate) fn valid(name: &str) -> Name {
+    name.parse().expect("the tables hold valid names where they say so")
+}
+
+pub(crate) fn room_choice(choice: u8) -> RoomChoice {
+    match choice {
+        0..=2 => RoomChoice::Default,
+        3 => RoomChoice::None,
+        4 => RoomChoice::Named(valid(ROOMS[1])),
+        _ => RoomChoice::Named(valid(ROOMS[2])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_configuration_is_valid() {
+        for limits in Limits::ALL {
+            limits.config().validate().unwrap_or_else(|error| panic!("{limits:?}: {error}"));
+        }
+    }
+}

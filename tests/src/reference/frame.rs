@@ -1,0 +1,58 @@
+//! How the reference reads a frame: into a JSON value, field by field. It does not know what is done
+//! with it.
+
+use roundtable::Name;
+use serde_json::{Map, Value, json};
+
+/// Why a request is refused: the code, and how long to wait.
+pub(super) type Refusal = (&'static str, Option<u64>);
+
+pub(super) fn read(text: &str, max_depth: usize) -> Result<Map<String, Value>, Refusal> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(frame)) if depth(&Value::Object(frame.clone())) <= max_depth => Ok(frame),
+        _ => Err(("bad_json", None)),
+    }
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+pub(super) fn good_id(frame: &Map<String, Value>) -> Result<Option<Value>, Refusal> {
+    match frame.get("id") {
+        None => Ok(None),
+        Some(Value::String(id)) if id.len() <= 64 => Ok(Some(json!(id))),
+        Some(Value::Number(id)) if id.is_i64() || id.is_u64() => Ok(Some(json!(id))),
+        Some(_) => Err(("bad_field", None)),
+    }
+}
+
+pub(super) fn with_id(mut frame: Value, id: Option<Value>) -> Value {
+    if let Some(id) = id {
+        frame["id"] = id;
+    }
+    frame
+}
+
+pub(super) fn string<'a>(frame: &'a Map<String, Value>, field: &str) -> Result<&'a str, Refusal> {
+    frame.get(field).and_then(Value::as_str).ok_or(("bad_field", None))
+}
+
+pub(super) fn name(frame: &Map<String, Value>, field: &str) -> Result<String, Refusal> {
+    let name = string(frame, field)?.parse::<Name>().map_err(|_| ("bad_field", None))?;
+    Ok(name.to_string())
+}
+
+pub(super) fn place(
+    frame: &Map<String, Value>,
+    field: &str,
+) -> Result<Option<(String, u64)>, Refusal> {
+    let Some(place) = frame.get(field) else { return Ok(None) };
+    let epoch = place["epoch"].as_str().ok_or(("bad_field", None))?;
+    let seq = place["seq"].as_u64().ok_or(("bad_field", None))?;
+    Ok(Some((epoch.to_owned(), seq)))
+}

@@ -1,0 +1,131 @@
+//! Scripts drawn by proptest, which shrinks those that fail. This file does not know how they are
+//! played.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use roundtable::{Framing, Greeting};
+
+use crate::generator::{
+    CLIENTS, EpochChoice, Frame, Id, Limits, NAMES, ODD, ROOMS, Reading, Script, SeqChoice, Since,
+    Step, letters, room_choice, valid,
+};
+
+/// The strategy of scripts under `limits`, of at most `steps` steps.
+///
+/// Each script draws its own weights, some of them zero: a mix that is always the same hides what
+/// happens only when one kind of step is rare or missing.
+pub fn scripts(limits: Limits, readers: Readers, steps: usize) -> impl Strategy<Value = Script> {
+    prop::collection::vec(prop_oneof![2 => Just(0_u32), 3 => 1_u32..20], Weights::COUNT)
+        .prop_flat_map(move |weights| {
+            prop::collection::vec(step(&Weights::new(&weights, readers)), 1..steps)
+        })
+        .prop_map(move |steps| Script { limits, steps: opening().chain(steps).collect() })
+}
+
+/// Whether the readers of a script may fall behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Everybody takes everything at once.
+    Prompt,
+    /// Some stop reading, and the machine falls asleep now and then.
+    Any,
+}
+
+/// Two clients that connect: a script without anybody shows little.
+fn opening() -> impl Iterator<Item = Step> {
+    (0..2).map(|client| Step::Connect { client, greeting: Greeting::default() })
+}
+
+/// How often each kind of step is drawn.
+struct Weights(Vec<u32>);
+
+impl Weights {
+    const COUNT: usize = 10;
+
+    fn new(drawn: &[u32], readers: Readers) -> Self {
+        let mut weights = drawn.to_vec();
+        // Without connections and frames there is nothing to see.
+        weights[0] += 2;
+        weights[1] += 20;
+        if readers == Readers::Prompt {
+            weights[4] = 0;
+            weights[5] = 0;
+            weights[9] = 0;
+        }
+        Self(weights)
+    }
+}
+
+fn step(weights: &Weights) -> impl Strategy<Value = Step> + use<> {
+    let w = |index: usize| weights.0[index];
+    let client = 0..CLIENTS;
+    prop_oneof![
+        w(0) => (client.clone(), greeting())
+            .prop_map(|(client, greeting)| Step::Connect { client, greeting }),
+        w(1) => (client.clone(), frame()).prop_map(|(client, frame)| Step::Send { client, frame }),
+        w(2).min(1) => client.clone().prop_map(|client| Step::Binary { client }),
+        w(3) => client.clone().prop_map(|client| Step::Heard { client }),
+        w(4) => (client.clone(), reading())
+            .prop_map(|(client, reading)| Step::Reads { client, reading }),
+        w(5) => (client.clone(), 0_usize..8000)
+            .prop_map(|(client, bytes)| Step::Take { client, bytes }),
+        w(6) => Just(Step::EndTurn),
+        w(7).div_ceil(4) => client.prop_map(|client| Step::Disconnect { client }),
+        w(8) => prop_oneof![
+            16 => Just(Step::Sleep),
+            16 => (0_u64..3000).prop_map(|ms| Step::Wait(Duration::from_millis(ms))),
+            8 => (0_u64..200).prop_map(|secs| Step::Wait(Duration::from_secs(secs))),
+            1 => (0_u64..40).prop_map(|secs| Step::Drain { within: Duration::from_secs(secs) }),
+        ],
+        w(9).min(1) => (0_u64..30).prop_map(|secs| Step::Away(Duration::from_secs(secs))),
+    ]
+}
+
+fn reading() -> impl Strategy<Value = Reading> {
+    prop_oneof![1 => Just(Reading::Prompt), 1 => Just(Reading::Mute), 3 => Just(Reading::Stopped)]
+}
+
+fn greeting() -> impl Strategy<Value = Greeting> {
+    let name = prop::option::of(prop::sample::select(&NAMES[..]));
+    let framing = prop_oneof![3 => Just(Framing::Lenient), 1 => Just(Framing::Strict)];
+    (name, 0_u8..6, framing).prop_map(|(name, room, framing)| Greeting {
+        name: name.map(valid),
+        room: room_choice(room),
+        framing,
+    })
+}
+
+fn frame() -> impl Strategy<Value = Frame> {
+    let id = || prop_oneof![1 => Just(Id::None), 3 => Just(Id::Number), 1 => Just(Id::Text)];
+    let room = || prop_oneof![12 => prop::sample::select(&ROOMS[..3]), 1 => prop::sample::select(&ROOMS[..])];
+    let name = prop::sample::select(&NAMES[..]);
+    prop_oneof![
+        1 => (id(), name).prop_map(|(id, name)| Frame::Hello { id, name }),
+        6 => (id(), room(), prop::option::of(since()), prop::option::of(any::<bool>()))
+            .prop_map(|(id, room, since, echo)| Frame::Join { id, room, since, echo }),
+        2 => (id(), room()).prop_map(|(id, room)| Frame::Leave { id, room }),
+        20 => (id(), room(), any::<u8>())
+            .prop_map(|(id, room, size)| Frame::Publish { id, room, letters: letters(size) }),
+        3 => (id(), room(), prop::option::of(since()), prop::option::of(0_u16..400))
+            .prop_map(|(id, room, before, limit)| Frame::History { id, room, before, limit }),
+        2 => id().prop_map(|id| Frame::Ping { id }),
+        1 => Just(Frame::Bye),
+        4 => any::<u8>().prop_map(|size| Frame::Plain { letters: letters(size) }),
+        3 => prop::sample::select(&ODD[..]).prop_map(Frame::Odd),
+    ]
+}
+
+fn since() -> impl Strategy<Value = Since> {
+    let epoch = prop_oneof![
+        5 => Just(EpochChoice::Last),
+        1 => Just(EpochChoice::Before),
+        1 => Just(EpochChoice::Foreign)
+    ];
+    let seq = prop_oneof![
+        1 => Just(SeqChoice::Zero),
+        4 => (0_u8..30).prop_map(SeqChoice::Behind),
+        1 => (1_u8..5).prop_map(SeqChoice::Ahead)
+    ];
+    (epoch, seq).prop_map(|(epoch, seq)| Since { epoch, seq })
+}
