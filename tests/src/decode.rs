@@ -14,7 +14,7 @@ use crate::generator::{
 /// Every byte string is some script; what a record's body lacks is read as zero.
 pub fn decode(bytes: &[u8]) -> Script {
     let Some((limits, mut rest)) = bytes.split_first() else {
-        return Script { limits: Limits::Roomy, steps: Vec::new() };
+        return Script { limits: Limits::Default, steps: Vec::new() };
     };
     let limits = Limits::ALL[usize::from(limits % 4)];
     let mut steps = Vec::new();

@@ -63,10 +63,10 @@ impl fmt::Debug for Script {
 /// Which configuration a script is played under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limits {
-    /// The defaults, but that rate limits are wide.
-    Roomy,
-    /// The defaults as they are.
+    /// The defaults, but that a page holds all that a script can publish.
     Default,
+    /// The same, and wide rate limits.
+    Roomy,
     /// Everything as small as it may be, so that every limit is met.
     Tiny,
     /// The same, for a driver whose shards lie one turn behind.
@@ -75,7 +75,7 @@ pub enum Limits {
 
 impl Limits {
     /// Each of them.
-    pub const ALL: [Self; 4] = [Self::Roomy, Self::Default, Self::Tiny, Self::TinyBehind];
+    pub const ALL: [Self; 4] = [Self::Default, Self::Roomy, Self::Tiny, Self::TinyBehind];
 
     /// The configuration.
     pub fn config(self) -> Config {
@@ -103,15 +103,16 @@ impl Limits {
             tick_work: 2,
             ..Config::default()
         };
+        let default = Config { page_bytes: 1 << 17, window_bytes: 3 << 17, ..Config::default() };
         match self {
+            Self::Default => default,
             Self::Roomy => Config {
                 message_burst: 10_000,
                 messages_per_second: 10_000,
                 byte_burst: 1 << 30,
                 bytes_per_second: 1 << 30,
-                ..Config::default()
+                ..default
             },
-            Self::Default => Config::default(),
             Self::Tiny => tiny,
             Self::TinyBehind => {
                 Config { run_ahead: RunAhead::One, plain_text: PlainText::Refuse, ..tiny }

@@ -1,6 +1,7 @@
 //! The reference hub, the event generator, and conformance over real sockets.
 
 pub mod audit;
+mod check;
 pub mod compare;
 pub mod decode;
 pub mod driver;
@@ -9,3 +10,5 @@ pub mod reference;
 pub mod render;
 mod socket;
 pub mod strategy;
+
+pub use check::{ORIGIN, check, nobody_lags};
