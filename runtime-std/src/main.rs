@@ -1,0 +1,43 @@
+//! The blocking server's process.
+
+use std::process::ExitCode;
+
+use clap::Command;
+use roundtable_server::cli::{self, Start};
+use runtime_std::{Server, Stopper};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+fn main() -> ExitCode {
+    let program = Command::new("runtime-std")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("The Roundtable chat server on blocking threads");
+    let settings = match cli::start(program) {
+        Start::Go(invocation) => invocation.settings,
+        Start::End(code) => return code,
+    };
+    let served = Server::bind(&settings).and_then(|server| {
+        stop_on_signals(server.stopper())?;
+        cli::announce(server.local_addr()?);
+        server.run(cli::hub(&settings))
+    });
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => cli::fail(&settings, &error),
+    }
+}
+
+/// The first Ctrl-C or SIGTERM drains, the second ends the process at once.
+fn stop_on_signals(stopper: Stopper) -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let mut signals = signals.forever();
+        if signals.next().is_some() {
+            stopper.stop();
+        }
+        if signals.next().is_some() {
+            std::process::exit(1);
+        }
+    })?;
+    Ok(())
+}

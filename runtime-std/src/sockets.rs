@@ -1,0 +1,238 @@
+//! The writing half of every connection. This file does not know what is said on it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::{self, IoSlice};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use roundtable::{ConnId, Queue, Timestamp};
+use roundtable_server::{Frame, Outbox};
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+
+use crate::flusher::Flusher;
+use crate::turn::Note;
+
+/// The most frames in one gathered write.
+const SLICES: usize = 64;
+
+/// Every connection that has been upgraded, until its reader ends.
+pub(crate) struct Sockets {
+    table: BTreeMap<ConnId, Socket>,
+    /// Those with something to send that the socket was not offered yet.
+    touched: Vec<ConnId>,
+    /// Those whose level the hub does not know exactly.
+    unreported: BTreeSet<ConnId>,
+    reports: VecDeque<(ConnId, usize)>,
+    /// Those that must be closed by a certain time.
+    closing: BTreeSet<(Timestamp, ConnId)>,
+    close_timeout: Duration,
+    flusher: Flusher,
+}
+
+struct Socket {
+    stream: Arc<TcpStream>,
+    outbox: Outbox,
+    state: State,
+    is_touched: bool,
+    /// Whether the flusher waits for it.
+    is_awaited: bool,
+}
+
+/// How far the connection's end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    /// Our close frame is queued or sent; the peer's is awaited until then.
+    Closing {
+        until: Timestamp,
+    },
+    /// Both sides have closed; what is queued is still sent until then.
+    Closed {
+        until: Timestamp,
+    },
+}
+
+impl Sockets {
+    pub(crate) fn new(close_timeout: Duration, notes: SyncSender<Note>) -> io::Result<Self> {
+        Ok(Self {
+            table: BTreeMap::new(),
+            touched: Vec::new(),
+            unreported: BTreeSet::new(),
+            reports: VecDeque::new(),
+            closing: BTreeSet::new(),
+            close_timeout,
+            flusher: Flusher::start(notes)?,
+        })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Whether there is something to flush.
+    pub(crate) fn are_touched(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
+    /// When a level must be reported or a connection ended.
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        let report =
+            self.unreported.iter().filter_map(|conn| self.table[conn].outbox.next_report());
+        let close = self.closing.first().map(|(until, _)| *until);
+        report.chain(close).min()
+    }
+
+    pub(crate) fn add(&mut self, conn: ConnId, stream: Arc<TcpStream>) {
+        let outbox = Outbox::default();
+        let socket =
+            Socket { stream, outbox, state: State::Open, is_touched: false, is_awaited: false };
+        self.table.insert(conn, socket);
+    }
+
+    pub(crate) fn remove(&mut self, conn: ConnId) {
+        let Some(socket) = self.table.remove(&conn) else { return };
+        if let State::Closing { until } | State::Closed { until } = socket.state {
+            self.closing.remove(&(until, conn));
+        }
+        self.unreported.remove(&conn);
+    }
+
+    /// Queues a frame of the hub's.
+    pub(crate) fn send(&mut self, conn: ConnId, frame: &Frame) {
+        if let Some(socket) = self.table.get_mut(&conn) {
+            socket.outbox.push(frame.clone());
+            socket.touch(conn, &mut self.touched);
+        }
+    }
+
+    /// Queues the answer to a ping.
+    pub(crate) fn pong(&mut self, conn: ConnId, frame: Frame) {
+        if let Some(socket) = self.table.get_mut(&conn) {
+            socket.outbox.push_pong(frame);
+            socket.touch(conn, &mut self.touched);
+        }
+    }
+
+    /// Closes a connection: the socket is offered what is queued, and `queue` says what becomes of
+    /// the rest.
+    pub(crate) fn close(&mut self, conn: ConnId, frame: Frame, queue: Queue, now: Timestamp) {
+        let Some(socket) = self.table.get_mut(&conn) else { return };
+        if queue == Queue::Drop {
+            // What fails here fails again at the end of the turn.
+            let _again = socket.write();
+        }
+        socket.outbox.close(queue, frame);
+        socket.touch(conn, &mut self.touched);
+        self.unreported.remove(&conn);
+        if socket.state == State::Open {
+            let until = now + self.close_timeout;
+            socket.state = State::Closing { until };
+            self.closing.insert((until, conn));
+        }
+    }
+
+    /// The peer has closed: `frame` is the last one, if ours was not sent before.
+    pub(crate) fn answer_close(&mut self, conn: ConnId, frame: Frame, now: Timestamp) {
+        self.close(conn, frame, Queue::Flush, now);
+        if let Some(socket) = self.table.get_mut(&conn)
+            && let State::Closing { until } = socket.state
+        {
+            socket.state = State::Closed { until };
+        }
+    }
+
+    /// The flusher has seen that a socket takes more.
+    pub(crate) fn is_writable(&mut self, conn: ConnId) {
+        if let Some(socket) = self.table.get_mut(&conn) {
+            socket.is_awaited = false;
+            socket.touch(conn, &mut self.touched);
+        }
+    }
+
+    /// Offers every touched socket all that is queued for it, in one write, and ends what is over.
+    pub(crate) fn flush(&mut self, now: Timestamp) {
+        for conn in self.touched.drain(..) {
+            let Some(socket) = self.table.get_mut(&conn) else { continue };
+            socket.is_touched = false;
+            match socket.write() {
+                Ok(()) if socket.outbox.is_empty() => socket.finish(),
+                Ok(()) if !socket.is_awaited => {
+                    socket.is_awaited = true;
+                    self.flusher.wait_for(conn, socket.stream.clone());
+                }
+                Ok(()) => {}
+                Err(_) => socket.cut(),
+            }
+            if socket.state == State::Open && socket.outbox.next_report().is_some() {
+                self.unreported.insert(conn);
+            }
+        }
+        while let Some((until, conn)) = self.closing.first().copied().filter(|(at, _)| *at <= now) {
+            self.closing.remove(&(until, conn));
+            self.table[&conn].cut();
+        }
+        self.report(now);
+    }
+
+    /// A level that the hub must be told of.
+    pub(crate) fn next_report(&mut self) -> Option<(ConnId, usize)> {
+        self.reports.pop_front()
+    }
+
+    fn report(&mut self, now: Timestamp) {
+        let Self { table, unreported, reports, .. } = self;
+        unreported.retain(|conn| {
+            let Some(socket) = table.get_mut(conn) else { return false };
+            reports.extend(socket.outbox.report(now).map(|bytes| (*conn, bytes)));
+            socket.outbox.next_report().is_some()
+        });
+    }
+}
+
+impl Socket {
+    fn touch(&mut self, conn: ConnId, touched: &mut Vec<ConnId>) {
+        if !self.is_touched {
+            self.is_touched = true;
+            touched.push(conn);
+        }
+    }
+
+    /// Sends until the queue is empty or the socket is full, without waiting: the reader's half of
+    /// the same socket blocks, so each call says that it does not (`MSG_DONTWAIT`).
+    fn write(&mut self) -> Result<(), Errno> {
+        const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+        while !self.outbox.is_empty() {
+            let sent = {
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let count = self.outbox.slices(&mut slices);
+                let mut control = SendAncillaryBuffer::default();
+                sendmsg(&self.stream, &slices[..count], &mut control, FLAGS)
+            };
+            match sent {
+                Ok(bytes) => self.outbox.advance(bytes),
+                Err(Errno::AGAIN) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// All is sent. Where both sides have closed, the server ends the connection first (RFC 6455
+    /// §7.1.1); the reader then ends too.
+    fn finish(&self) {
+        if let State::Closed { .. } = self.state {
+            // The peer may be faster.
+            let _gone = self.stream.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// Ends the connection without a further word.
+    fn cut(&self) {
+        // The peer may be faster.
+        let _gone = self.stream.shutdown(Shutdown::Both);
+    }
+}

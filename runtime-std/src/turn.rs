@@ -1,0 +1,151 @@
+//! The owner of the machine: notes in, turns, commands carried out. This file does not know how a
+//! socket is written.
+
+use std::io;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender};
+
+use roundtable::{Command, ConnId, Event, Greeting, Machine};
+use roundtable_server::{Frame, frame};
+use tracing::{debug, info};
+
+use crate::Shared;
+use crate::sockets::Sockets;
+
+/// What the other threads tell the owner.
+#[derive(Debug)]
+pub(crate) enum Note {
+    /// The upgrade is done; from here on the owner writes.
+    Opened { conn: ConnId, stream: Arc<TcpStream>, greeting: Greeting },
+    /// Something for the machine.
+    Event(Event),
+    /// A ping came: this is the answer.
+    Pong { conn: ConnId, frame: Frame },
+    /// The peer closes, or must be closed: this is the last frame.
+    Closing { conn: ConnId, frame: Frame },
+    /// A socket that was full takes more.
+    Writable { conn: ConnId },
+    /// The reader has ended.
+    Gone { conn: ConnId },
+    /// The operator wants an end.
+    Stop,
+}
+
+/// The machine, and the sockets that it speaks through.
+pub(crate) struct Owner<M> {
+    machine: M,
+    sockets: Sockets,
+    commands: Vec<Command>,
+    shared: Arc<Shared>,
+    is_drained: bool,
+}
+
+impl<M: Machine> Owner<M> {
+    pub(crate) fn new(
+        machine: M,
+        shared: Arc<Shared>,
+        notes: SyncSender<Note>,
+    ) -> io::Result<Self> {
+        let sockets = Sockets::new(shared.settings.wire.close_timeout, notes)?;
+        Ok(Self { machine, sockets, commands: Vec::new(), shared, is_drained: false })
+    }
+
+    /// Takes turns until the machine has drained and every socket is closed.
+    pub(crate) fn run(mut self, inbox: &Receiver<Note>) {
+        let most = (self.shared.settings.hub.turn_events, self.shared.settings.hub.turn_bytes);
+        while !(self.is_drained && self.sockets.is_empty()) {
+            let mut note = self.wait(inbox);
+            let (mut events, mut bytes) = (0, 0);
+            while let Some(found) = note {
+                events += 1;
+                bytes += found.text_bytes();
+                self.take(found);
+                let is_over = events >= most.0 || bytes >= most.1;
+                note = if is_over { None } else { inbox.try_recv().ok() };
+            }
+            if self.machine.next_deadline().is_some_and(|due| due <= self.shared.clock.now()) {
+                self.handle(Event::Tick);
+            }
+            self.sockets.flush(self.shared.clock.now());
+            while let Some((conn, bytes)) = self.sockets.next_report() {
+                self.handle(Event::Backlog { conn, bytes });
+            }
+            self.handle(Event::Flushed);
+        }
+        info!("stopped");
+    }
+
+    /// Waits for a note, or until something is due.
+    fn wait(&self, inbox: &Receiver<Note>) -> Option<Note> {
+        if self.sockets.are_touched() {
+            return inbox.try_recv().ok();
+        }
+        let due = [self.machine.next_deadline(), self.sockets.next_deadline()];
+        match due.into_iter().flatten().min() {
+            None => inbox.recv().ok(),
+            Some(due) => inbox.recv_timeout(self.shared.clock.until(due)).ok(),
+        }
+    }
+
+    fn take(&mut self, note: Note) {
+        match note {
+            Note::Opened { conn, stream, greeting } => {
+                debug!(conn = conn.get(), "connected");
+                self.sockets.add(conn, stream);
+                self.handle(Event::Connect { conn, greeting });
+            }
+            Note::Event(event) => self.handle(event),
+            Note::Pong { conn, frame } => self.sockets.pong(conn, frame),
+            Note::Closing { conn, frame } => {
+                self.handle(Event::Disconnect { conn });
+                self.sockets.answer_close(conn, frame, self.shared.clock.now());
+            }
+            Note::Writable { conn } => self.sockets.is_writable(conn),
+            Note::Gone { conn } => {
+                debug!(conn = conn.get(), "disconnected");
+                self.handle(Event::Disconnect { conn });
+                self.sockets.remove(conn);
+            }
+            Note::Stop => {
+                info!("draining");
+                self.shared.is_draining.store(true, Ordering::Relaxed);
+                self.handle(Event::Drain { within: self.shared.settings.drain_within });
+            }
+        }
+    }
+
+    /// Hands one event to the machine, and carries out what it commands.
+    fn handle(&mut self, event: Event) {
+        self.machine.handle(self.shared.clock.now(), event, &mut self.commands);
+        for command in self.commands.drain(..) {
+            match command {
+                Command::Send { to, text } => {
+                    let frame = frame::text(&text);
+                    to.iter().for_each(|conn| self.sockets.send(conn, &frame));
+                }
+                Command::Ping { conn } => self.sockets.send(conn, &frame::ping()),
+                Command::Close { conn, code, queue } => {
+                    debug!(
+                        conn = conn.get(),
+                        code = code.number(),
+                        reason = code.reason(),
+                        "closing"
+                    );
+                    self.sockets.close(conn, frame::close(code), queue, self.shared.clock.now());
+                }
+                Command::Drained => self.is_drained = true,
+            }
+        }
+    }
+}
+
+impl Note {
+    fn text_bytes(&self) -> usize {
+        match self {
+            Self::Event(Event::Text { text, .. }) => text.len(),
+            _ => 0,
+        }
+    }
+}
