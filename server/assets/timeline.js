@@ -1,0 +1,141 @@
+// What was said in one room, and how it is drawn. This file does not know where it comes from.
+// Text is text: nothing of it ever becomes markup.
+
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+/** One's messages within this span stand together. */
+const TOGETHER_MS = 5 * 60 * 1000;
+const HUES = 10;
+
+export class Timeline {
+  constructor() {
+    /** Entries, gaps and breaks, in the order of the log. */
+    this.items = [];
+    this.known = new Set();
+    this.more = false;
+    this.unread = 0;
+    this.isRepainted = true;
+  }
+
+  /** The place of the oldest entry. */
+  first() {
+    const start = this.items.findLastIndex((item) => item.kind === "break") + 1;
+    return this.items.slice(start).find((item) => item.kind === "entry")?.seq ?? 1;
+  }
+
+  add({ seq, from, data, ts }, isMine) {
+    if (this.known.has(seq)) return;
+    this.known.add(seq);
+    this.items.push({ kind: "entry", seq, from, data, ts, isMine });
+  }
+
+  prepend(entries, names) {
+    const unknown = entries.filter(({ seq }) => !this.known.has(seq));
+    unknown.forEach(({ seq }) => this.known.add(seq));
+    const start = this.items.findLastIndex((item) => item.kind === "break") + 1;
+    const items = unknown.map((entry) => ({ kind: "entry", ...entry, isMine: names.has(entry.from) }));
+    this.items.splice(start, 0, ...items);
+    this.isRepainted = true;
+  }
+
+  gap(from, to) {
+    this.items.push({ kind: "gap", from, to });
+  }
+
+  /** The room's log began anew: places of before mean nothing any more. */
+  restart() {
+    this.known.clear();
+    if (this.items.length > 0) this.items.push({ kind: "break" });
+  }
+
+  /** What comes is a fresh start: what is known of this run is forgotten, to be given again. */
+  clearKnown() {
+    const start = this.items.findLastIndex((item) => item.kind === "break") + 1;
+    this.items.splice(start);
+    this.known.clear();
+    this.isRepainted = true;
+  }
+
+  /** Draws into `list` what it does not show yet. */
+  paint(list) {
+    if (this.isRepainted || list.dataset.shown === undefined || list.children.length === 0) {
+      list.replaceChildren();
+      list.dataset.shown = "0";
+      this.isRepainted = false;
+    }
+    let shown = Number(list.dataset.shown);
+    for (; shown < this.items.length; shown += 1) {
+      list.append(...rows(this.items[shown], this.items[shown - 1]));
+    }
+    list.dataset.shown = String(shown);
+  }
+
+  static initials(name) {
+    const words = name.split(/[\s._-]+/u).filter(Boolean);
+    return words.slice(0, 2).map((word) => [...word][0].toUpperCase()).join("") || "?";
+  }
+
+  static hue(name) {
+    let hash = 2166136261;
+    for (const character of name) hash = Math.imul(hash ^ character.codePointAt(0), 16777619);
+    return `hue-${((hash ^ (hash >>> 15)) >>> 0) % HUES}`;
+  }
+}
+
+function rows(item, before) {
+  if (item.kind === "gap") {
+    const count = item.to - item.from + 1;
+    const words = count === 1 ? "One message is missing here" : `${count} messages are missing here`;
+    return [row("gap", `${words} · it is too old to be kept`)];
+  }
+  if (item.kind === "break") return [row("gap", "The room began anew here")];
+  const day = DAY.format(item.ts);
+  const isNewDay = before?.kind !== "entry" || DAY.format(before.ts) !== day;
+  const isTogether = !isNewDay && before.from === item.from && item.ts - before.ts < TOGETHER_MS;
+  const entry = entryRow(item, isTogether);
+  return isNewDay ? [row("day", day), entry] : [entry];
+}
+
+function row(kind, words) {
+  const made = document.createElement("li");
+  made.className = kind;
+  const text = document.createElement("span");
+  text.textContent = words;
+  made.append(text);
+  return made;
+}
+
+function entryRow({ from, data, ts, isMine, seq }, isTogether) {
+  const made = document.createElement("li");
+  made.className = `entry${isMine ? " mine" : ""}${isTogether ? " together" : ""}`;
+  made.dataset.seq = seq;
+  const body = document.createElement("div");
+  body.className = "body";
+  const time = document.createElement("time");
+  time.dateTime = new Date(ts).toISOString();
+  time.textContent = CLOCK.format(ts);
+  const author = document.createElement("strong");
+  author.textContent = from;
+  const head = document.createElement("p");
+  head.className = isTogether ? "head hidden" : "head";
+  head.append(author, " ", time);
+  body.append(head, words(data));
+  if (!isTogether && !isMine) {
+    const face = document.createElement("span");
+    face.className = `face ${Timeline.hue(from)}`;
+    face.setAttribute("aria-hidden", "true");
+    face.textContent = Timeline.initials(from);
+    made.append(face);
+  }
+  made.append(body);
+  return made;
+}
+
+/** A string is words; what other programs publish is shown as what it is. */
+function words(data) {
+  const isWords = typeof data === "string" || typeof data?.text === "string";
+  const made = document.createElement(isWords ? "p" : "code");
+  made.className = "words";
+  made.textContent = isWords ? data.text ?? data : JSON.stringify(data);
+  return made;
+}
