@@ -3,6 +3,8 @@
 pub mod audit;
 mod check;
 pub mod compare;
+#[cfg(feature = "sockets")]
+pub mod conformance;
 pub mod decode;
 pub mod driver;
 pub mod generator;

@@ -1,0 +1,147 @@
+//! One script for every runtime, over real sockets: each function here is a test of the server that
+//! a [`Runtime`] starts. This file does not know how a runtime works.
+
+mod chat;
+mod client;
+mod doors;
+mod peers;
+mod raw;
+
+use std::net::SocketAddr;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
+use std::{fmt, io};
+
+use roundtable_server::Settings;
+
+pub use client::Client;
+pub use raw::{Raw, RawFrame};
+
+/// How long anything may take before a test gives up: a backstop that is never reached where the
+/// server works.
+pub const BACKSTOP: Duration = Duration::from_secs(30);
+
+/// Starts a server on a port of its own.
+pub type Runtime = fn(&Settings) -> Server;
+
+/// A server that runs.
+pub struct Server {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    stop: Box<dyn Fn()>,
+    result: Receiver<io::Result<()>>,
+}
+
+impl Server {
+    /// Runs `run` on a thread of its own, which returns once `stop` was called and the drain is
+    /// over.
+    pub fn start(
+        addr: SocketAddr,
+        stop: impl Fn() + 'static,
+        run: impl FnOnce() -> io::Result<()> + Send + 'static,
+    ) -> Self {
+        let (tell, result) = mpsc::channel();
+        thread::spawn(move || {
+            // Nobody listens any more where the test has failed.
+            let _unheard = tell.send(run());
+        });
+        Self { addr, stop: Box::new(stop), result }
+    }
+
+    /// Starts the drain.
+    pub fn stop(&self) {
+        (self.stop)();
+    }
+
+    /// Waits for the end of `run`.
+    ///
+    /// # Panics
+    ///
+    /// If it returned an error, or does not return.
+    pub fn join(self) {
+        let result = self.result.recv_timeout(BACKSTOP).expect("`run` returns after the drain");
+        result.expect("`run` returns without an error");
+    }
+
+    /// Stops at once, and waits for it.
+    pub fn shut(self) {
+        self.stop();
+        self.join();
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+/// The defaults on a port that the system picks, with an end that nobody waits for.
+pub fn settings() -> Settings {
+    let mut settings = Settings {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        drain_within: Duration::from_millis(200),
+        ..Settings::default()
+    };
+    settings.wire.close_timeout = Duration::from_millis(200);
+    settings.hub.message_burst = 10_000;
+    settings.hub.messages_per_second = 10_000;
+    settings.hub.byte_burst = 1 << 28;
+    settings.hub.bytes_per_second = 1 << 28;
+    settings
+}
+
+/// Makes a test of each case, for the runtime that `$runtime` starts. Both runtimes go through this
+/// one list.
+#[macro_export]
+macro_rules! conformance {
+    ($runtime:expr) => {
+        $crate::conformance!(@cases $runtime;
+            two_clients_hear_each_other_and_the_author_is_acknowledged_first,
+            rooms_are_apart,
+            history_is_read_by_the_page,
+            since_recovers_what_was_missed,
+            since_tells_of_what_it_cannot_recover,
+            plain_text_is_a_message_of_its_own,
+            strict_clients_are_told_that_plain_text_is_no_json,
+            what_is_wrong_with_a_frame_is_told_and_the_connection_stays,
+            who_wants_no_echo_gets_none,
+            a_taken_name_gets_a_number,
+            bye_is_answered_by_a_normal_close,
+            a_drain_says_when_to_come_back_and_ends,
+            a_crowd_hears_everything_and_leaves,
+            the_front_door_answers_each_request_as_it_deserves,
+            a_foreign_origin_is_refused,
+            a_head_that_is_too_long_or_late_is_refused,
+            a_first_frame_right_behind_the_request_is_taken,
+            the_same_bytes_one_at_a_time_are_taken_too,
+            fragments_make_one_message_and_pings_are_answered_between_them,
+            a_binary_message_closes_with_1003,
+            a_message_that_is_too_long_closes_with_1009,
+            what_is_no_utf8_closes_with_1007,
+            an_unmasked_frame_closes_with_1002,
+            a_half_open_peer_is_closed_with_4000,
+            a_reader_that_stops_holds_up_nobody_and_reads_on_later,
+            a_peer_that_never_answers_the_close_is_gone_after_a_while,
+            a_flood_of_empty_fragments_is_closed,
+            a_message_that_is_never_finished_is_closed,
+            a_lost_connection_frees_its_name,
+        );
+    };
+    (@cases $runtime:expr; $($case:ident,)*) => {
+        $(
+            #[test]
+            fn $case() {
+                $crate::conformance::cases::$case($runtime);
+            }
+        )*
+    };
+}
+
+/// The cases, by the names under which they are run.
+pub mod cases {
+    pub use super::chat::*;
+    pub use super::doors::*;
+    pub use super::peers::*;
+}
