@@ -1,6 +1,11 @@
 //! One script for every runtime, over real sockets: each function here is a test of the server that
 //! a [`Runtime`] starts. This file does not know how a runtime works.
 
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a case is a test: it panics where a server is wrong"
+)]
+
 mod chat;
 mod client;
 mod doors;

@@ -61,7 +61,7 @@ impl Client {
         let mut client = Self { socket, user: String::new() };
         let welcome = client.expect("welcome");
         assert_eq!(welcome["v"], 1, "{welcome}");
-        client.user = welcome["user"].as_str().expect("a name").to_owned();
+        client.user.push_str(welcome["user"].as_str().expect("a name"));
         client
     }
 

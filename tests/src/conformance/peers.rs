@@ -120,7 +120,7 @@ pub fn a_reader_that_stops_holds_up_nobody_and_reads_on_later(runtime: Runtime) 
     let mut settings = settings();
     settings.wire.sndbuf = 16 * 1024;
     settings.wire.frame_burst = 1_000_000;
-    settings.hub.write_timeout = Duration::from_secs(600);
+    settings.hub.write_timeout = Duration::from_mins(10);
     let server = serve(runtime, &settings);
     let (mut ann, _) = Client::join(server.addr, "lobby", "ann");
     let mut stopped = Raw::upgraded(server.addr, "room=lobby&name=stopped");

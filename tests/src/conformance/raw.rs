@@ -23,7 +23,7 @@ pub struct RawFrame {
 }
 
 /// The head of a request that upgrades `/ws` with this query.
-pub fn upgrade(query: &str) -> String {
+pub(super) fn upgrade(query: &str) -> String {
     format!(
         "GET /ws?{query} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\r\n\r\n"
@@ -31,7 +31,7 @@ pub fn upgrade(query: &str) -> String {
 }
 
 /// A client's frame, masked with a key of zeros where `mask` is set; RFC 6455 §5.2.
-pub fn frame(first: u8, mask: bool, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(first: u8, mask: bool, payload: &[u8]) -> Vec<u8> {
     let mask_bit = if mask { 0x80 } else { 0 };
     let mut bytes = vec![first];
     match payload.len() {
@@ -49,7 +49,7 @@ pub fn frame(first: u8, mask: bool, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A whole text message.
-pub fn text(payload: &str) -> Vec<u8> {
+pub(super) fn text(payload: &str) -> Vec<u8> {
     frame(0x81, true, payload.as_bytes())
 }
 
