@@ -1,1 +1,204 @@
 //! The Roundtable chat server on smol.
+//!
+//! It drives a [`Hub`](roundtable::Hub), or any other [`Machine`]: one loop owns the machine, and as
+//! many shards as there are cores own the sockets. A shard is a thread with a task for each of its
+//! connections, which reads; what the machine commands comes to a shard once a turn, and goes
+//! straight to the sockets.
+//!
+//! ```no_run
+//! use roundtable_server::{Settings, cli};
+//!
+//! let mut settings = Settings::default();
+//! settings.hub.run_ahead = runtime_smol::RUN_AHEAD;
+//! let server = runtime_smol::Server::bind(&settings)?;
+//! println!("listening on http://{}", server.local_addr()?);
+//! server.run(cli::hub(&settings))?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod accept;
+mod clock;
+mod conn;
+mod driver;
+mod reader;
+mod shard;
+mod table;
+mod turn;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use roundtable::{Machine, RunAhead};
+use roundtable_server::{Door, Readiness, Settings};
+use smol::channel::{self, Receiver, Sender};
+use smol::{Async, future};
+use socket2::{Domain, Protocol, Socket, Type};
+use tracing::info;
+
+use crate::clock::Clock;
+use crate::driver::{Driver, Inbox, Limits, Signal};
+use crate::shard::Start;
+use crate::table::MAX_SHARDS;
+use crate::turn::Shards;
+
+/// How many turns this server's `Flushed` lags behind: what a machine's
+/// [`Config::run_ahead`](roundtable::Config::run_ahead) must say.
+pub const RUN_AHEAD: RunAhead = RunAhead::One;
+
+/// The peers that the system lets wait to be accepted: after a restart all of them come at once.
+const LISTEN_QUEUE: i32 = 1024;
+
+/// The accepted sockets that may wait for a shard.
+const ADMITTED_QUEUE: usize = 64;
+
+/// A server that listens and does not serve yet.
+pub struct Server {
+    listener: TcpListener,
+    settings: Settings,
+    shards: usize,
+    stopper: Stopper,
+    signals: Receiver<Signal>,
+}
+
+/// What stops a server, from any thread.
+#[derive(Clone, Debug)]
+pub struct Stopper {
+    is_draining: Arc<AtomicBool>,
+    signals: Sender<Signal>,
+}
+
+/// What all threads of a server read.
+struct Shared {
+    settings: Settings,
+    door: Door,
+    clock: Clock,
+    is_draining: Arc<AtomicBool>,
+}
+
+impl Server {
+    /// Listens where the settings say.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be had.
+    pub fn bind(settings: &Settings) -> io::Result<Self> {
+        let listener = listen(settings.listen)?;
+        let shards = match settings.shards {
+            0 => thread::available_parallelism().map_or(1, NonZero::get),
+            shards => shards,
+        };
+        let shards = shards.min(MAX_SHARDS);
+        // Each shard rings at most once, and may be lost; and there is one stop.
+        let (sender, signals) = channel::bounded(2 * shards + 1);
+        let stopper = Stopper { is_draining: Arc::default(), signals: sender };
+        Ok(Self { listener, settings: settings.clone(), shards, stopper, signals })
+    }
+
+    /// Where it listens, with the port that the system picked.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not tell.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// What stops this server.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Serves until `machine` is drained and every connection has ended, or `close_timeout` after
+    /// that.
+    ///
+    /// `machine` keeps to the [`Config`](roundtable::Config) of the settings: it lets no more than
+    /// the window be queued for a connection.
+    ///
+    /// # Errors
+    ///
+    /// If the system gives no threads.
+    ///
+    /// # Panics
+    ///
+    /// If `machine` or a shard does: nobody could go on.
+    pub fn run<M: Machine>(self, mut machine: M) -> io::Result<()> {
+        let Self { listener, settings, shards: count, stopper, signals } = self;
+        let listener = Async::new(listener)?;
+        let shared = Arc::new(Shared {
+            door: Door::new(&settings),
+            clock: Clock::start(),
+            is_draining: stopper.is_draining,
+            settings,
+        });
+        let wire = &shared.settings.wire;
+        let (events_in, events) = channel::bounded(wire.event_queue);
+        let (shards, slots) = Shards::new(count);
+        let drain_within = shared.settings.drain_within;
+        let inbox = Inbox { events, signals, drain_within };
+        let limits = Limits::new(&shared.settings);
+        let driver = Driver { clock: shared.clock, inbox, shards, limits };
+        thread::scope(|scope| {
+            let mut doors = Vec::new();
+            for (index, slot) in slots.into_iter().enumerate() {
+                let (door, admitted) = channel::bounded(ADMITTED_QUEUE);
+                doors.push(door);
+                let shared = Arc::clone(&shared);
+                let (events, signals) = (events_in.clone(), stopper.signals.clone());
+                let start = Start { index, shared, slot, admitted, events, signals };
+                let name = format!("shard-{index}");
+                thread::Builder::new().name(name).spawn_scoped(scope, || shard::run(start))?;
+            }
+            drop(events_in);
+            // The accepting thread ends when this end of the channel is dropped.
+            let (_serving, served) = channel::bounded::<()>(1);
+            let listener = &listener;
+            let accepting = async move {
+                let served = async {
+                    let _closed = served.recv().await;
+                };
+                future::or(served, accept::accept(listener, wire, doors)).await;
+            };
+            let accepting = || smol::block_on(accepting);
+            thread::Builder::new().name("accept".to_owned()).spawn_scoped(scope, accepting)?;
+            smol::block_on(driver.run(&mut machine))
+                .map_err(|_lost| io::Error::other("a shard's thread panicked"))
+        })?;
+        info!("stopped");
+        Ok(())
+    }
+}
+
+impl Stopper {
+    /// Starts a graceful stop; a second call changes nothing.
+    pub fn stop(&self) {
+        if !self.is_draining.swap(true, Ordering::Relaxed) {
+            // There is room for it; if the loop is gone, it has stopped.
+            let _loop_is_gone = self.signals.try_send(Signal::Stop);
+        }
+    }
+}
+
+impl Shared {
+    fn readiness(&self) -> Readiness {
+        if self.is_draining.load(Ordering::Relaxed) {
+            Readiness::Draining
+        } else {
+            Readiness::Serving
+        }
+    }
+}
+
+/// The standard library's queue of 128 is short for a server that everybody comes back to.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restarted server gets its address back though old connections linger on it.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(LISTEN_QUEUE)?;
+    Ok(socket.into())
+}

@@ -1,0 +1,167 @@
+//! The hub's loop. This file does not know sockets, frames or what a machine does with its events.
+
+use std::time::Duration;
+
+use roundtable::{Command, Event, Machine};
+use roundtable_server::Settings;
+use smol::channel::{Receiver, TryRecvError};
+use smol::future;
+use tracing::info;
+
+use crate::clock::{Clock, timer};
+use crate::turn::{ShardLost, Shards};
+
+/// A word to the hub's loop that is no event of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Somebody wants the server to stop.
+    Stop,
+    /// A shard has levels to report, outside of a turn.
+    Report {
+        /// Which one.
+        shard: usize,
+    },
+    /// A shard is gone.
+    ShardLost,
+}
+
+/// What the hub's loop works with.
+pub(crate) struct Driver {
+    pub(crate) clock: Clock,
+    pub(crate) inbox: Inbox,
+    pub(crate) shards: Shards,
+    pub(crate) limits: Limits,
+}
+
+/// How much of the machine's work makes a turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    events: usize,
+    bytes: usize,
+}
+
+/// Where events and signals come in.
+pub(crate) struct Inbox {
+    pub(crate) events: Receiver<Event>,
+    pub(crate) signals: Receiver<Signal>,
+    pub(crate) drain_within: Duration,
+}
+
+/// What comes in.
+enum Input {
+    Event(Event),
+    /// This shard takes part in the turn.
+    Touch(usize),
+}
+
+impl Driver {
+    /// Drives `machine` until it is drained.
+    ///
+    /// In each turn, while the shards are still busy with the one before: some events, each one's
+    /// commands collected before the next; a `Tick` when one is due; what the shards answer; then the
+    /// shards get this turn, and the machine its `Flushed`, which covers the turn before
+    /// ([`RUN_AHEAD`](crate::RUN_AHEAD)).
+    pub(crate) async fn run(mut self, machine: &mut impl Machine) -> Result<(), ShardLost> {
+        let mut commands = Vec::new();
+        let mut is_drained = false;
+        while !is_drained || self.shards.are_busy() {
+            let mut turn = self.limits;
+            // What the last `Flushed` commanded is the beginning of this turn.
+            let is_idle = commands.is_empty() && !self.shards.are_busy() && !is_drained;
+            is_drained |= self.carry_out(&mut commands);
+            let mut input = if is_idle {
+                let deadline = machine.next_deadline();
+                self.inbox.next(timer(self.clock, deadline)).await?
+            } else {
+                self.inbox.try_next()?
+            };
+            while let Some(next) = input {
+                match next {
+                    Input::Event(event) => {
+                        turn.count(&event);
+                        machine.handle(self.clock.now(), event, &mut commands);
+                        is_drained |= self.carry_out(&mut commands);
+                    }
+                    Input::Touch(shard) => self.shards.touch(shard),
+                }
+                input = if turn.is_over() { None } else { self.inbox.try_next()? };
+            }
+            let now = self.clock.now();
+            if machine.next_deadline().is_some_and(|deadline| deadline <= now) {
+                machine.handle(now, Event::Tick, &mut commands);
+                is_drained |= self.carry_out(&mut commands);
+            }
+            for (conn, bytes) in self.shards.answers().await? {
+                machine.handle(self.clock.now(), Event::Backlog { conn, bytes }, &mut commands);
+                is_drained |= self.carry_out(&mut commands);
+            }
+            self.shards.post()?;
+            machine.handle(self.clock.now(), Event::Flushed, &mut commands);
+        }
+        Ok(())
+    }
+
+    /// Collects what was commanded. Returns whether the drain is over.
+    fn carry_out(&mut self, commands: &mut Vec<Command>) -> bool {
+        commands
+            .drain(..)
+            .fold(false, |is_drained, command| is_drained | self.shards.carry_out(command))
+    }
+}
+
+impl Limits {
+    /// As the settings have them.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self { events: settings.hub.turn_events, bytes: settings.hub.turn_bytes }
+    }
+
+    fn count(&mut self, event: &Event) {
+        self.events = self.events.saturating_sub(1);
+        if let Event::Text { text, .. } = event {
+            self.bytes = self.bytes.saturating_sub(text.len());
+        }
+    }
+
+    fn is_over(self) -> bool {
+        self.events == 0 || self.bytes == 0
+    }
+}
+
+impl Inbox {
+    /// Waits for what comes in, or for the deadline: then it is `None`.
+    async fn next(&self, deadline: smol::Timer) -> Result<Option<Input>, ShardLost> {
+        let signal = async { self.translate(self.signals.recv().await.ok()).map(Some) };
+        let event = async {
+            let event = self.events.recv().await.map_err(|_closed| ShardLost)?;
+            Ok(Some(Input::Event(event)))
+        };
+        let deadline = async {
+            deadline.await;
+            Ok(None)
+        };
+        future::or(signal, future::or(event, deadline)).await
+    }
+
+    /// What has come in already.
+    fn try_next(&self) -> Result<Option<Input>, ShardLost> {
+        if let Ok(signal) = self.signals.try_recv() {
+            return self.translate(Some(signal)).map(Some);
+        }
+        match self.events.try_recv() {
+            Ok(event) => Ok(Some(Input::Event(event))),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Closed) => Err(ShardLost),
+        }
+    }
+
+    fn translate(&self, signal: Option<Signal>) -> Result<Input, ShardLost> {
+        match signal {
+            Some(Signal::Stop) => {
+                info!("draining");
+                Ok(Input::Event(Event::Drain { within: self.drain_within }))
+            }
+            Some(Signal::Report { shard }) => Ok(Input::Touch(shard)),
+            Some(Signal::ShardLost) | None => Err(ShardLost),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The smol server's process, and the terminal client.
+
+mod chat;
+mod transcript;
+
+use std::process::ExitCode;
+
+use async_signal::{Signal, Signals};
+use clap::{Arg, Command};
+use roundtable_server::Settings;
+use roundtable_server::cli::{self, Start};
+use runtime_smol::{RUN_AHEAD, Server, Stopper};
+use smol::stream::StreamExt as _;
+
+fn main() -> ExitCode {
+    let url = Arg::new("url")
+        .value_name("URL")
+        .required(true)
+        .help("Like ws://127.0.0.1:8080/ws?room=lobby&name=ann; without a path it is /ws");
+    let chat = Command::new("chat")
+        .about("Chat in the terminal: lines in, lines out, until the end of the input")
+        .arg(url);
+    let program = Command::new("runtime-smol")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("The Roundtable chat server on smol")
+        .subcommand(chat);
+    let invocation = match cli::start(program) {
+        Start::Go(invocation) => invocation,
+        Start::End(code) => return code,
+    };
+    match invocation.subcommand {
+        Some((_, arguments)) => {
+            let url = arguments.get_one::<String>("url").expect("it is required");
+            chat::run(url)
+        }
+        None => serve(invocation.settings),
+    }
+}
+
+fn serve(mut settings: Settings) -> ExitCode {
+    settings.hub.run_ahead = RUN_AHEAD;
+    let served = Server::bind(&settings).and_then(|server| {
+        stop_on_signals(server.stopper())?;
+        cli::announce(server.local_addr()?);
+        server.run(cli::hub(&settings))
+    });
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => cli::fail(&settings, &error),
+    }
+}
+
+/// The first Ctrl-C or SIGTERM drains, the second ends the process at once.
+fn stop_on_signals(stopper: Stopper) -> std::io::Result<()> {
+    let mut signals = Signals::new([Signal::Int, Signal::Term])?;
+    let wait = async move {
+        if signals.next().await.is_some() {
+            stopper.stop();
+        }
+        if signals.next().await.is_some() {
+            std::process::exit(1);
+        }
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(|| smol::block_on(wait))?;
+    Ok(())
+}

@@ -1,0 +1,226 @@
+//! The one task of a connection: the request's head, then what the client says. This file does not
+//! know the hub, and writes only through the connection.
+
+use std::future::Future;
+use std::io::{self, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+
+use roundtable::{Event, Greeting, Queue};
+use roundtable_server::{Codec, Door, Input, Knock};
+use smol::future::FutureExt as _;
+use smol::{Async, Timer, future};
+use tracing::{debug, error};
+
+use crate::accept::Admitted;
+use crate::clock::timer;
+use crate::conn::Conn;
+use crate::shard::{Shard, Taken};
+
+/// An upgrade that is through.
+struct Upgrade {
+    greeting: Greeting,
+    /// What came behind the request's head: the first frames.
+    behind: Vec<u8>,
+}
+
+/// What a request came to, before it is answered.
+enum Request {
+    Answer(Vec<u8>),
+    Upgrade(Vec<u8>, Upgrade),
+}
+
+/// How a conversation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The socket is closed.
+    Gone,
+    /// A close frame is queued.
+    Closing,
+}
+
+/// The life of one socket.
+pub(crate) async fn serve(shard: Rc<Shard>, Admitted { socket, place: _place }: Admitted) {
+    // Boxed, so that an idle connection does not keep the room that its greeting needed.
+    let Some(Some(upgrade)) = guarded(Box::pin(greet(&shard, &socket))).await else { return };
+    let seat = shard.seat(socket);
+    let conn = &seat.conn;
+    let Upgrade { greeting, behind } = upgrade;
+    debug!(conn = conn.id.get(), "connected");
+    tell(&shard, conn, Event::Connect { conn: conn.id, greeting }).await;
+    let end = guarded(converse(&shard, conn, behind)).await;
+    debug!(conn = conn.id.get(), "disconnected");
+    tell(&shard, conn, Event::Disconnect { conn: conn.id }).await;
+    if end == Some(End::Closing) {
+        Box::pin(part(&shard, conn)).await;
+    }
+}
+
+/// Keeps a panic to the one connection in which it happened.
+async fn guarded<T>(task: impl Future<Output = T>) -> Option<T> {
+    let outcome = AssertUnwindSafe(task).catch_unwind().await;
+    outcome.inspect_err(|_panic| error!("a connection's task panicked")).ok()
+}
+
+/// Hands an event to the hub, waiting for room, unless the hub has forgotten the connection.
+async fn tell(shard: &Shard, conn: &Conn, event: Event) {
+    if !conn.is_forgotten() {
+        // If the loop is gone, nobody needs to know.
+        let _loop_is_gone = shard.events.send(event).await;
+    }
+}
+
+/// Reads the request and answers it.
+async fn greet(shard: &Shard, socket: &Async<TcpStream>) -> Option<Upgrade> {
+    let wire = &shard.shared.settings.wire;
+    let late = async {
+        Timer::after(wire.head_timeout).await;
+        Ok(Request::Answer(Door::timeout_answer()))
+    };
+    let request = future::or(request(shard, socket), late).await;
+    let late = async {
+        Timer::after(wire.head_timeout).await;
+        Err(io::ErrorKind::TimedOut.into())
+    };
+    let (response, upgrade) = match request.ok()? {
+        Request::Answer(answer) => (answer, None),
+        Request::Upgrade(response, upgrade) => (response, Some(upgrade)),
+    };
+    future::or(write_all(socket, &response), late).await.ok()?;
+    if upgrade.is_none() {
+        let late = async {
+            Timer::after(wire.close_timeout).await;
+        };
+        future::or(hang_up(shard, socket), late).await;
+    }
+    upgrade
+}
+
+/// Reads until the door says what the request comes to.
+async fn request(shard: &Shard, socket: &Async<TcpStream>) -> io::Result<Request> {
+    let mut head = Vec::new();
+    loop {
+        socket.readable().await?;
+        if shard.read(socket, |bytes| head.extend_from_slice(bytes))? == Taken::End {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        match shard.shared.door.knock(shard.shared.readiness(), &head) {
+            Knock::More => {}
+            Knock::Answer(answer) => return Ok(Request::Answer(answer)),
+            Knock::Upgrade { response, greeting, consumed } => {
+                let behind = head.split_off(consumed);
+                return Ok(Request::Upgrade(response, Upgrade { greeting, behind }));
+            }
+        }
+    }
+}
+
+/// Writes an answer before there is anybody else who could write.
+async fn write_all(socket: &Async<TcpStream>, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match socket.get_ref().write(bytes) {
+            Ok(len) => bytes = &bytes[len..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.writable().await?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Reads what the client says until the connection ends.
+async fn converse(shard: &Rc<Shard>, conn: &Rc<Conn>, behind: Vec<u8>) -> End {
+    let clock = shard.shared.clock;
+    let mut codec = Box::new(Codec::new(&shard.shared.settings));
+    let mut inputs = shard.inputs.take();
+    codec.feed(clock.now(), &behind, &mut inputs);
+    drop(behind);
+    let mut taken = Taken::Some;
+    loop {
+        for input in inputs.drain(..) {
+            if take(shard, conn, input).await == Some(End::Closing) {
+                return End::Closing;
+            }
+        }
+        shard.inputs.set(inputs);
+        match (taken, codec.deadline()) {
+            // There may be more, but it is the others' turn.
+            (Taken::Budget, _) => future::yield_now().await,
+            (_, None) => readable(conn).await,
+            (_, deadline) => {
+                let late = async {
+                    timer(clock, deadline).await;
+                };
+                Box::pin(future::or(readable(conn), late)).await;
+            }
+        }
+        inputs = shard.inputs.take();
+        if codec.deadline().is_some_and(|deadline| deadline <= clock.now()) {
+            codec.expire(&mut inputs);
+            continue;
+        }
+        let feed = |bytes: &[u8]| codec.feed(clock.now(), bytes, &mut inputs);
+        taken = match shard.read(&conn.socket, feed) {
+            Ok(Taken::End) | Err(_) => return End::Gone,
+            Ok(taken) => taken,
+        };
+    }
+}
+
+/// Waits until a read finds something; an error is for the read to find.
+async fn readable(conn: &Conn) {
+    let _error_is_found_by_the_read = conn.socket.readable().await;
+}
+
+/// Passes on one thing that the client said.
+async fn take(shard: &Rc<Shard>, conn: &Rc<Conn>, input: Input) -> Option<End> {
+    let id = conn.id;
+    match input {
+        Input::Text(text) => tell(shard, conn, Event::Text { conn: id, text }).await,
+        Input::Binary => tell(shard, conn, Event::Binary { conn: id }).await,
+        Input::Heard => tell(shard, conn, Event::Heard { conn: id }).await,
+        Input::Pong(pong) => shard.answer_ping(conn, pong),
+        Input::Close(frame) => {
+            conn.close(Queue::Flush, frame);
+            return Some(End::Closing);
+        }
+        Input::Fail { code, frame } => {
+            debug!(conn = id.get(), code = code.number(), "the peer broke the rules");
+            conn.close(Queue::Flush, frame);
+            return Some(End::Closing);
+        }
+    }
+    None
+}
+
+/// Lets out what is queued and the close frame, then waits for the peer to close, but not for long.
+async fn part(shard: &Shard, conn: &Conn) {
+    let late = async {
+        Timer::after(shard.shared.settings.wire.close_timeout).await;
+    };
+    let flushed = async {
+        while !conn.is_flushed() {
+            if conn.socket.writable().await.is_err() {
+                return;
+            }
+            conn.flush();
+        }
+        hang_up(shard, &conn.socket).await;
+    };
+    future::or(flushed, late).await;
+}
+
+/// Ends the writing direction, and reads until the peer ends the other one: closing a socket with
+/// unread bytes resets it, and the peer might lose what it was sent last.
+async fn hang_up(shard: &Shard, socket: &Async<TcpStream>) {
+    if socket.get_ref().shutdown(Shutdown::Write).is_err() {
+        return;
+    }
+    loop {
+        let is_readable = socket.readable().await.is_ok();
+        if !is_readable || !matches!(shard.read(socket, |_| ()), Ok(taken) if taken != Taken::End) {
+            return;
+        }
+    }
+}

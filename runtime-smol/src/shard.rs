@@ -1,0 +1,283 @@
+//! One shard: a thread that owns the reading and the writing of its sockets. This file does not know
+//! what is said on them, and leaves the reading to [`reader`](crate::reader).
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::io::{self, Read as _};
+use std::net::TcpStream;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use roundtable::{CloseCode, ConnId, Event, Queue};
+use roundtable_server::{Frame, Input, frame};
+use smol::channel::{Receiver, Sender, bounded};
+use smol::{Async, LocalExecutor, Timer, future};
+use tracing::debug;
+
+use crate::Shared;
+use crate::accept::Admitted;
+use crate::clock::timer;
+use crate::conn::Conn;
+use crate::driver::Signal;
+use crate::reader;
+use crate::table::{Table, shard_of};
+use crate::turn::{Slot, Turn};
+
+/// What a shard's thread is started with.
+pub(crate) struct Start {
+    pub(crate) index: usize,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) slot: Slot,
+    pub(crate) admitted: Receiver<Admitted>,
+    pub(crate) events: Sender<Event>,
+    pub(crate) signals: Sender<Signal>,
+}
+
+/// What the tasks of one shard share. It stays on its thread.
+pub(crate) struct Shard {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) events: Sender<Event>,
+    /// Inputs on their way, taken while there are some.
+    pub(crate) inputs: Cell<Vec<Input>>,
+    index: usize,
+    /// Weak, since the executor owns the tasks and the tasks share this.
+    executor: Weak<LocalExecutor<'static>>,
+    table: RefCell<Table<Rc<Conn>>>,
+    /// The read buffer of all connections.
+    buffer: RefCell<Box<[u8]>>,
+    /// Those with a level that the hub has not been told yet.
+    untold: RefCell<Vec<ConnId>>,
+    signals: Sender<Signal>,
+    /// Whether the hub knows that there are levels to report.
+    is_rung: Cell<bool>,
+    /// Told when the last connection has ended.
+    emptied: Sender<()>,
+}
+
+/// What one read of a socket came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Nothing has come.
+    Nothing,
+    /// Some bytes have come, and likely no more.
+    Some,
+    /// The read budget is used up.
+    Budget,
+    /// The peer has ended its direction.
+    End,
+}
+
+/// Tells the hub's loop when a shard panics.
+struct Alarm(Sender<Signal>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // If the loop is gone, nobody needs to know.
+            let _loop_is_gone = self.0.try_send(Signal::ShardLost);
+        }
+    }
+}
+
+/// A frame for a connection, by its place in the turn.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Delivery {
+    conn: ConnId,
+    send: usize,
+}
+
+/// The life of a shard's thread: it ends when the hub's loop is over and all connections have ended.
+pub(crate) fn run(start: Start) {
+    let _alarm = Alarm(start.signals.clone());
+    let executor = Rc::new(LocalExecutor::new());
+    let (emptied, last_left) = bounded(1);
+    let close_timeout = start.shared.settings.wire.close_timeout;
+    let shard = Rc::new(Shard {
+        inputs: Cell::default(),
+        index: start.index,
+        executor: Rc::downgrade(&executor),
+        table: RefCell::new(Table::new(start.index)),
+        buffer: RefCell::new(vec![0; start.shared.settings.wire.read_budget].into()),
+        untold: RefCell::default(),
+        events: start.events,
+        signals: start.signals,
+        is_rung: Cell::new(false),
+        emptied,
+        shared: start.shared,
+    });
+    smol::block_on(executor.run(async {
+        let admitting = executor.spawn(Rc::clone(&shard).admit(start.admitted));
+        shard.take_turns(start.slot).await;
+        admitting.cancel().await;
+        let all_left =
+            async { while !shard.table.borrow().is_empty() && last_left.recv().await.is_ok() {} };
+        let too_long = async {
+            Timer::after(close_timeout).await;
+        };
+        future::or(all_left, too_long).await;
+    }));
+}
+
+impl Shard {
+    /// Gives each accepted socket a task.
+    async fn admit(self: Rc<Self>, admitted: Receiver<Admitted>) {
+        while let Ok(admitted) = admitted.recv().await {
+            self.spawn(reader::serve(Rc::clone(&self), admitted));
+        }
+    }
+
+    /// Carries out the hub's turns until its loop is over.
+    async fn take_turns(self: &Rc<Self>, slot: Slot) {
+        let mut deliveries = Vec::new();
+        while let Ok(mut turn) = slot.turns.recv().await {
+            self.carry_out(&mut turn, &mut deliveries);
+            if slot.answers.try_send(turn).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// One turn: each connection that it touches gets its frames in one write.
+    fn carry_out(self: &Rc<Self>, turn: &mut Turn, deliveries: &mut Vec<Delivery>) {
+        for (send, (to, _)) in turn.sends.iter().enumerate() {
+            let own = to.iter().filter(|conn| shard_of(*conn) == self.index);
+            deliveries.extend(own.map(|conn| Delivery { conn, send }));
+        }
+        deliveries.sort_unstable();
+        for batch in deliveries.chunk_by(|one, next| one.conn == next.conn) {
+            if let Some(conn) = self.table.borrow().get(batch[0].conn) {
+                conn.offer(batch.iter().map(|delivery| &turn.sends[delivery.send].1));
+                self.note_level(conn);
+                self.flush_later(conn);
+            }
+        }
+        deliveries.clear();
+        turn.sends.clear();
+        for (conn, code, queue) in turn.closes.drain(..) {
+            self.close(conn, code, queue);
+        }
+        self.is_rung.set(false);
+        turn.backlogs.extend(self.untold.take().into_iter().filter_map(|conn| {
+            let level = self.table.borrow().get(conn)?.take_level()?;
+            Some((conn, level))
+        }));
+    }
+
+    /// Closes a connection for the hub, which has forgotten it: its reader waits for the peer's
+    /// answer, but not for long.
+    fn close(self: &Rc<Self>, conn: ConnId, code: CloseCode, queue: Queue) {
+        let Some(conn) = self.table.borrow().get(conn).map(Rc::clone) else { return };
+        debug!(conn = conn.id.get(), code = code.number(), reason = code.reason(), "closed");
+        conn.forget();
+        conn.close(queue, frame::close(code));
+        self.flush_later(&conn);
+        let close_timeout = self.shared.settings.wire.close_timeout;
+        let conn = Rc::downgrade(&conn);
+        self.spawn(async move {
+            Timer::after(close_timeout).await;
+            if let Some(conn) = conn.upgrade() {
+                conn.shut_down();
+            }
+        });
+    }
+
+    /// Takes in a connection whose upgrade is through.
+    pub(crate) fn seat(self: &Rc<Self>, socket: Async<TcpStream>) -> Seat {
+        let mut table = self.table.borrow_mut();
+        let id = table.insert(|id| Rc::new(Conn::new(id, socket)));
+        let conn = Rc::clone(table.get(id).expect("it was put in"));
+        Seat { shard: Rc::clone(self), conn }
+    }
+
+    /// Reads once from a socket, within the read budget. No more than this holds the buffer.
+    pub(crate) fn read(
+        &self,
+        socket: &Async<TcpStream>,
+        take: impl FnOnce(&[u8]),
+    ) -> io::Result<Taken> {
+        let mut buffer = self.buffer.borrow_mut();
+        loop {
+            return match socket.get_ref().read(&mut buffer) {
+                Ok(0) => Ok(Taken::End),
+                Ok(len) => {
+                    take(&buffer[..len]);
+                    Ok(if len < buffer.len() { Taken::Some } else { Taken::Budget })
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Taken::Nothing),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => Err(error),
+            };
+        }
+    }
+
+    /// Answers a ping.
+    pub(crate) fn answer_ping(self: &Rc<Self>, conn: &Rc<Conn>, pong: Frame) {
+        conn.answer_ping(pong);
+        self.flush_later(conn);
+    }
+
+    /// Notes a level that the hub must be told.
+    fn note_level(&self, conn: &Conn) -> bool {
+        let backlog = conn.backlog();
+        let window = self.shared.settings.hub.window_bytes;
+        debug_assert!(backlog <= window, "{backlog} bytes are queued, the window is {window}");
+        let is_noted = conn.note_level(self.shared.clock.now());
+        if is_noted {
+            self.untold.borrow_mut().push(conn.id);
+        }
+        is_noted
+    }
+
+    /// Starts a task that waits for the socket, if it is full and none is there yet.
+    fn flush_later(self: &Rc<Self>, conn: &Rc<Conn>) {
+        if conn.wants_waiting() {
+            self.spawn(Rc::clone(self).write_on(Rc::clone(conn)));
+        }
+    }
+
+    /// Writes whenever the socket takes something, until nothing is queued.
+    async fn write_on(self: Rc<Self>, conn: Rc<Conn>) {
+        while !conn.is_flushed() {
+            let writable = async {
+                if conn.socket.writable().await.is_err() {
+                    conn.shut_down();
+                }
+            };
+            let report = async {
+                timer(self.shared.clock, conn.next_report()).await;
+            };
+            future::or(writable, report).await;
+            conn.flush();
+            if self.note_level(&conn) && !self.is_rung.replace(true) {
+                // There is room for one of each shard; if the loop is gone, nobody needs to know.
+                let _loop_is_gone = self.signals.try_send(Signal::Report { shard: self.index });
+            }
+        }
+        conn.ends_waiting();
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        // Without an executor the thread is about to end, and so are its tasks.
+        if let Some(executor) = self.executor.upgrade() {
+            executor.spawn(task).detach();
+        }
+    }
+}
+
+/// A connection's place in its shard, given up when it is dropped.
+pub(crate) struct Seat {
+    shard: Rc<Shard>,
+    pub(crate) conn: Rc<Conn>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.conn.shut_down();
+        let mut table = self.shard.table.borrow_mut();
+        table.remove(self.conn.id);
+        if table.is_empty() {
+            // If it is full, the word is out already.
+            let _is_told = self.shard.emptied.try_send(());
+        }
+    }
+}

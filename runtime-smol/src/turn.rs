@@ -1,0 +1,154 @@
+//! What the hub's loop and the shards say to each other: one message a turn, there and back. This
+//! file does not know what a machine commands or how a socket is written.
+
+use std::mem;
+
+use roundtable::{CloseCode, Command, ConnId, Queue, Recipients};
+use roundtable_server::frame::{self, Frame};
+use smol::channel::{Receiver, Sender, bounded};
+
+use crate::table::shard_of;
+
+/// What one shard does in one turn; the same struct comes back with what it has to report, so that
+/// its vectors are used again.
+#[derive(Debug, Default)]
+pub(crate) struct Turn {
+    /// Frames and who gets them, in order. A shard serves only its own of the recipients.
+    pub(crate) sends: Vec<(Recipients, Frame)>,
+    /// The connections to close, after the sends: the machine names them in no later command.
+    pub(crate) closes: Vec<(ConnId, CloseCode, Queue)>,
+    /// The way back: levels to report.
+    pub(crate) backlogs: Vec<(ConnId, usize)>,
+}
+
+/// A shard's end of its link to the hub's loop.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) turns: Receiver<Turn>,
+    pub(crate) answers: Sender<Turn>,
+}
+
+/// The hub's end of the link to one shard. There is at most one turn on its way, so neither side
+/// ever waits for room.
+#[derive(Debug)]
+struct Link {
+    turns: Sender<Turn>,
+    answers: Receiver<Turn>,
+    /// The turn that is being collected.
+    next: Turn,
+    /// An empty one, to be the next.
+    spare: Turn,
+    /// The number of the last frame that it was given.
+    given: u64,
+    /// Whether it must be posted.
+    touched: bool,
+    /// Whether one is on its way.
+    posted: bool,
+}
+
+/// A shard is gone, which only a panic can bring about.
+#[derive(Debug)]
+pub(crate) struct ShardLost;
+
+/// All shards, as the hub's loop sees them.
+#[derive(Debug)]
+pub(crate) struct Shards {
+    links: Vec<Link>,
+    /// How many frames there were.
+    sends: u64,
+    ping: Frame,
+}
+
+impl Shards {
+    /// Links to `count` shards, and the shards' ends of them.
+    pub(crate) fn new(count: usize) -> (Self, Vec<Slot>) {
+        let (links, slots) = (0..count)
+            .map(|_| {
+                let (turns, shard_turns) = bounded(1);
+                let (shard_answers, answers) = bounded(1);
+                let link = Link {
+                    turns,
+                    answers,
+                    next: Turn::default(),
+                    spare: Turn::default(),
+                    given: 0,
+                    touched: false,
+                    posted: false,
+                };
+                (link, Slot { turns: shard_turns, answers: shard_answers })
+            })
+            .unzip();
+        (Self { links, sends: 0, ping: frame::ping() }, slots)
+    }
+
+    /// Whether something is on its way to a shard or must be.
+    pub(crate) fn are_busy(&self) -> bool {
+        self.links.iter().any(|link| link.posted || link.touched)
+    }
+
+    /// Sees to it that the shard takes part in this turn.
+    pub(crate) fn touch(&mut self, shard: usize) {
+        self.links[shard].touched = true;
+    }
+
+    /// Collects one command. Returns whether it was [`Command::Drained`].
+    pub(crate) fn carry_out(&mut self, command: Command) -> bool {
+        match command {
+            Command::Send { to, text } => self.send(&to, &frame::text(&text)),
+            Command::Ping { conn } => {
+                let ping = self.ping.clone();
+                self.send(&Recipients::One(conn), &ping);
+            }
+            Command::Close { conn, code, queue } => {
+                let link = &mut self.links[shard_of(conn)];
+                link.touched = true;
+                link.next.closes.push((conn, code, queue));
+            }
+            Command::Drained => return true,
+        }
+        false
+    }
+
+    /// The turns that came back, with what the shards report. They come soon: no shard waits for a
+    /// peer.
+    pub(crate) async fn answers(&mut self) -> Result<Vec<(ConnId, usize)>, ShardLost> {
+        let mut backlogs = Vec::new();
+        for link in self.links.iter_mut().filter(|link| link.posted) {
+            let mut turn = link.answers.recv().await.map_err(|_closed| ShardLost)?;
+            link.posted = false;
+            backlogs.append(&mut turn.backlogs);
+            link.spare = turn;
+        }
+        Ok(backlogs)
+    }
+
+    /// Posts the turn to the shards that take part in it. The turn before must have been answered.
+    pub(crate) fn post(&mut self) -> Result<(), ShardLost> {
+        for link in self.links.iter_mut().filter(|link| link.touched) {
+            let turn = mem::replace(&mut link.next, mem::take(&mut link.spare));
+            link.turns.try_send(turn).map_err(|_closed| ShardLost)?;
+            link.posted = true;
+            link.touched = false;
+        }
+        Ok(())
+    }
+
+    /// Gives a frame to each shard that has one of `to`. The walk ends when all of them have it.
+    fn send(&mut self, to: &Recipients, frame: &Frame) {
+        self.sends += 1;
+        let mut missing = self.links.len();
+        for conn in to.iter() {
+            let link = &mut self.links[shard_of(conn)];
+            if link.given == self.sends {
+                continue;
+            }
+            link.given = self.sends;
+            link.touched = true;
+            link.next.sends.push((to.clone(), frame.clone()));
+            missing -= 1;
+            if missing == 0 {
+                return;
+            }
+        }
+    }
+}
