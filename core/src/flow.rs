@@ -18,6 +18,7 @@ pub(crate) struct Sent {
 
 impl Sent {
     /// Brings the marks up to date for `turn`.
+    #[inline]
     pub(crate) fn roll(&mut self, turn: u64) {
         if self.turn == turn {
             return;
@@ -28,6 +29,7 @@ impl Sent {
     }
 
     /// The bytes sent that no `Flushed` covers.
+    #[inline]
     pub(crate) fn uncovered(&self, run_ahead: RunAhead) -> u64 {
         match run_ahead {
             RunAhead::Zero => self.total - self.marks[0],

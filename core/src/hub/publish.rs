@@ -73,38 +73,48 @@ impl Hub {
         out: &mut Vec<Command>,
     ) {
         let bytes = frame_len(text.len()) as u64;
-        let (turn, run_ahead, most) = (self.turn, self.config.run_ahead, self.limits.data);
-        let mut budget = self.limits.budget.saturating_sub(self.queued_in_all());
+        let (turn, run_ahead) = (self.turn, self.config.run_ahead);
+        let most = self.limits.data.saturating_sub(bytes);
+        let mut affordable = self.limits.budget.saturating_sub(self.queued_in_all()) / bytes;
         let state = &mut self.state;
         let room = &mut state.rooms[room_slot];
-        let seq = room.log.head();
-        let (mut place, mut sent) = (0, 0);
-        while let Some(&slot) = room.live().get(place as usize) {
+        let (mut sent, mut without_room) = (0, Vec::new());
+        for &slot in room.live() {
             let flow = &mut state.sessions.flows[slot as usize];
             if Some(flow.conn) == except {
-                place += 1;
                 continue;
             }
             flow.sent.roll(turn);
-            if flow.queued(run_ahead) + bytes <= most && bytes <= budget {
+            if flow.queued(run_ahead) <= most && affordable > 0 {
                 flow.sent.add(bytes);
-                budget -= bytes;
+                affordable -= 1;
                 sent += bytes;
-                place += 1;
-                continue;
+            } else {
+                without_room.push(slot);
             }
-            // Another member comes to this place, or it is past the live ones.
-            room.make_lagging(place, state.sessions.mover(room_slot));
-            let membership = state.sessions[slot].membership_mut(room_slot);
-            membership.expect("a member has a membership").cursor = Cursor::Lagging(seq - 1);
-            state.lagging.covering.insert(slot);
         }
         self.sent.add(sent);
+        for slot in without_room {
+            self.make_lagging(slot, room_slot);
+        }
         if sent > 0 {
-            let sessions = &state.sessions;
+            let sessions = &self.state.sessions;
+            let room = &mut self.state.rooms[room_slot];
             let list = room.recipients(|slot| sessions.flow(slot).conn);
             out.push(Command::Send { to: Recipients::Many { list, except }, text });
         }
+    }
+
+    /// The entry at the head was not given to a live member: it lags behind it.
+    fn make_lagging(&mut self, slot: u32, room_slot: u32) {
+        let state = &mut self.state;
+        let room = &mut state.rooms[room_slot];
+        let membership = state.sessions[slot].membership_mut(room_slot);
+        let membership = membership.expect("a member has a membership");
+        membership.cursor = Cursor::Lagging(room.log.head() - 1);
+        let place = membership.place;
+        room.make_lagging(place, state.sessions.mover(room_slot));
+        self.wait_for_room(slot);
     }
 
     /// The session's connection, if it lives in the room and does not want its own messages back.
