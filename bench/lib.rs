@@ -1,5 +1,7 @@
 //! Crowds for the benches: hubs with many people in them, and nobody's socket.
 
+#![expect(clippy::missing_panics_doc, reason = "what the crowds ask for is valid")]
+
 use roundtable::{
     Command, Config, ConnId, Event, Greeting, Hub, Origin, RoomChoice, RunAhead, Timestamp,
 };

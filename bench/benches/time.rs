@@ -1,7 +1,6 @@
 //! How long the hub takes: for a publish to many, and for a tick that has nothing to do.
 //!
 //! `cargo bench -p roundtable-bench --bench time`
-#![expect(missing_docs, reason = "criterion's macros make functions")]
 
 use std::hint::black_box;
 use std::time::Duration;

@@ -26,35 +26,35 @@ fn a_slow_reader_costs_nobody_and_reads_on() {
         10s ann: 8
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=4096 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               0.000s  bob connects
-                           welcome max_bytes=4096 user=bob v=1 -> bob
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
-               1.000s  bob stalls
-               1.000s  ann: 1 PAD
-                           message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
-               2.000s  ann: 2 PAD
-                           message room=lobby seq=2 data="2 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
-               3.000s  ann: 3 PAD
-                           message room=lobby seq=3 data="3 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
-               4.000s  ann: 4 PAD
-                           message room=lobby seq=4 data="4 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
-               5.000s  ann: 5 PAD
-                           message room=lobby seq=5 data="5 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
-               6.000s  ann: 6 PAD
-                           message room=lobby seq=6 data="6 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
-               7.000s  bob takes 9000
-                           message room=lobby seq=4 data="4 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
-                           message room=lobby seq=5 data="5 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
-               8.000s  ann: 7
-                           message room=lobby seq=7 data="7" from=ann -> ann
-               9.000s  bob reads
-                           message room=lobby seq=6 data="6 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
-                           message room=lobby seq=7 data="7" from=ann -> bob
-              10.000s  ann: 8
-                           message room=lobby seq=8 data="8" from=ann -> ann, bob
+            0.000s   ann connects
+                       welcome max_bytes=4096 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            0.000s   bob connects
+                       welcome max_bytes=4096 user=bob v=1 -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+            1.000s   bob stalls
+            1.000s   ann: 1 PAD
+                       message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
+            2.000s   ann: 2 PAD
+                       message room=lobby seq=2 data="2 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
+            3.000s   ann: 3 PAD
+                       message room=lobby seq=3 data="3 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
+            4.000s   ann: 4 PAD
+                       message room=lobby seq=4 data="4 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
+            5.000s   ann: 5 PAD
+                       message room=lobby seq=5 data="5 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
+            6.000s   ann: 6 PAD
+                       message room=lobby seq=6 data="6 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
+            7.000s   bob takes 9000
+                       message room=lobby seq=4 data="4 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
+                       message room=lobby seq=5 data="5 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
+            8.000s   ann: 7
+                       message room=lobby seq=7 data="7" from=ann -> ann
+            9.000s   bob reads
+                       message room=lobby seq=6 data="6 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
+                       message room=lobby seq=7 data="7" from=ann -> bob
+            10.000s  ann: 8
+                       message room=lobby seq=8 data="8" from=ann -> ann, bob
         "#]],
     );
 }
@@ -82,34 +82,34 @@ fn a_reader_that_fell_off_the_tail_is_told_of_the_gap() {
         9s bob reads
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=4096 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               0.000s  bob connects
-                           welcome max_bytes=4096 user=bob v=1 -> bob
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
-               1.000s  bob stalls
-               1.000s  ann: 1 PAD
-                           message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
-               2.000s  ann: 2 PAD
-                           message room=lobby seq=2 data="2 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
-               3.000s  ann: 3 PAD
-                           message room=lobby seq=3 data="3 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
-               4.000s  ann: 4 PAD
-                           message room=lobby seq=4 data="4 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
-               5.000s  ann: 5 PAD
-                           message room=lobby seq=5 data="5 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
-               6.000s  ann: 6 PAD
-                           message room=lobby seq=6 data="6 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
-               7.000s  ann: 7 PAD
-                           message room=lobby seq=7 data="7 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
-               8.000s  ann: 8 PAD
-                           message room=lobby seq=8 data="8 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
-               9.000s  bob reads
-                           gap room=lobby epoch=E1 from=4 reason=trimmed to=5 -> bob
-                           message room=lobby seq=6 data="6 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
-                           message room=lobby seq=7 data="7 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
-                           message room=lobby seq=8 data="8 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
+            0.000s   ann connects
+                       welcome max_bytes=4096 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            0.000s   bob connects
+                       welcome max_bytes=4096 user=bob v=1 -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+            1.000s   bob stalls
+            1.000s   ann: 1 PAD
+                       message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
+            2.000s   ann: 2 PAD
+                       message room=lobby seq=2 data="2 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
+            3.000s   ann: 3 PAD
+                       message room=lobby seq=3 data="3 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
+            4.000s   ann: 4 PAD
+                       message room=lobby seq=4 data="4 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
+            5.000s   ann: 5 PAD
+                       message room=lobby seq=5 data="5 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
+            6.000s   ann: 6 PAD
+                       message room=lobby seq=6 data="6 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
+            7.000s   ann: 7 PAD
+                       message room=lobby seq=7 data="7 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
+            8.000s   ann: 8 PAD
+                       message room=lobby seq=8 data="8 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
+            9.000s   bob reads
+                       gap room=lobby epoch=E1 from=4 reason=trimmed to=5 -> bob
+                       message room=lobby seq=6 data="6 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
+                       message room=lobby seq=7 data="7 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
+                       message room=lobby seq=8 data="8 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
         "#]],
     );
 }
@@ -151,62 +151,62 @@ fn control_messages_use_the_reserve_and_then_close() {
         4s bob: {"type":"ping","id":"IDID"}
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=4096 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               0.000s  bob connects
-                           welcome max_bytes=4096 user=bob v=1 -> bob
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
-               1.000s  bob stalls
-               1.000s  ann: 1 PAD
-                           message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
-               2.000s  ann: 2 PAD
-                           message room=lobby seq=2 data="2 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
-               3.000s  ann: 3 PAD
-                           message room=lobby seq=3 data="3 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
-               3.000s  bob: {"type":"publish","id":0,"room":"lobby","data":"while s
-                           ack id=0 room=lobby epoch=E1 seq=4 -> bob
-                           message room=lobby seq=4 data="while stalled" from=bob -> ann, bob
-               4.000s  bob: {"type":"ping","id":"IDID"}
-                           pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
-               4.000s  bob: {"type":"ping","id":"IDID"}
-                           pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
-               4.000s  bob: {"type":"ping","id":"IDID"}
-                           pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
-               4.000s  bob: {"type":"ping","id":"IDID"}
-                           pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
-               4.000s  bob: {"type":"ping","id":"IDID"}
-                           pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
-               4.000s  bob: {"type":"ping","id":"IDID"}
-                           pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
-               4.000s  bob: {"type":"ping","id":"IDID"}
-                           pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
-               4.000s  bob: {"type":"ping","id":"IDID"}
-                           pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
-               4.000s  bob: {"type":"ping","id":"IDID"}
-                           pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
-               4.000s  bob: {"type":"ping","id":"IDID"}
-                           pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
-               4.000s  bob: {"type":"ping","id":"IDID"}
-                           pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
-               4.000s  bob: {"type":"ping","id":"IDID"}
-                           pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
-               4.000s  bob: {"type":"ping","id":"IDID"}
-                           pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
-               4.000s  bob: {"type":"ping","id":"IDID"}
-                           pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
-               4.000s  bob: {"type":"ping","id":"IDID"}
-                           pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
-               4.000s  bob: {"type":"ping","id":"IDID"}
-                           pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
-               4.000s  bob: {"type":"ping","id":"IDID"}
-                           pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
-               4.000s  bob: {"type":"ping","id":"IDID"}
-                           pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
-               4.000s  bob: {"type":"ping","id":"IDID"}
-                           pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
-               4.000s  bob: {"type":"ping","id":"IDID"}
-                           close bob 4001 slow_consumer, dropping
+            0.000s   ann connects
+                       welcome max_bytes=4096 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            0.000s   bob connects
+                       welcome max_bytes=4096 user=bob v=1 -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+            1.000s   bob stalls
+            1.000s   ann: 1 PAD
+                       message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
+            2.000s   ann: 2 PAD
+                       message room=lobby seq=2 data="2 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
+            3.000s   ann: 3 PAD
+                       message room=lobby seq=3 data="3 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
+            3.000s   bob: {"type":"publish","id":0,"room":"lobby","data":"while s
+                       ack id=0 room=lobby epoch=E1 seq=4 -> bob
+                       message room=lobby seq=4 data="while stalled" from=bob -> ann, bob
+            4.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            4.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            4.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            4.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            4.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            4.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            4.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            4.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            4.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            4.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            4.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            4.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            4.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            4.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            4.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            4.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            4.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            4.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            4.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            4.000s   bob: {"type":"ping","id":"IDID"}
+                       close bob 4001 slow_consumer, dropping
         "#]],
     );
 }
@@ -227,21 +227,21 @@ fn a_history_without_room_is_overloaded() {
         4s bob: {"type":"history","id":1,"room":"lobby"}
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=4096 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               0.000s  bob connects
-                           welcome max_bytes=4096 user=bob v=1 -> bob
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
-               1.000s  bob stalls
-               1.000s  ann: 1 PAD
-                           message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
-               2.000s  ann: 2 PAD
-                           message room=lobby seq=2 data="2 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
-               3.000s  ann: 3 PAD
-                           message room=lobby seq=3 data="3 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
-               4.000s  bob: {"type":"history","id":1,"room":"lobby"}
-                           error id=1 code=overloaded message="the connection reads too slowly for a page" retry=later -> bob
+            0.000s   ann connects
+                       welcome max_bytes=4096 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            0.000s   bob connects
+                       welcome max_bytes=4096 user=bob v=1 -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+            1.000s   bob stalls
+            1.000s   ann: 1 PAD
+                       message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
+            2.000s   ann: 2 PAD
+                       message room=lobby seq=2 data="2 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
+            3.000s   ann: 3 PAD
+                       message room=lobby seq=3 data="3 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
+            4.000s   bob: {"type":"history","id":1,"room":"lobby"}
+                       error id=1 code=overloaded message="the connection reads too slowly for a page" retry=later -> bob
         "#]],
     );
 }
@@ -260,23 +260,23 @@ fn no_progress_for_write_timeout_closes() {
         18s ann: bob is gone
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               0.000s  bob connects
-                           welcome max_bytes=32768 user=bob v=1 -> bob
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
-               1.000s  bob stalls
-               1.000s  ann: one
-                           message room=lobby seq=1 data="one" from=ann -> ann, bob
-               8.000s  bob takes 10
-               9.000s  ann: two
-                           message room=lobby seq=2 data="two" from=ann -> ann, bob
-              18.000s  tick
-                           bye code=4001 reason=slow_consumer -> bob
-                           close bob 4001 slow_consumer, dropping
-              18.000s  ann: bob is gone
-                           message room=lobby seq=3 data="bob is gone" from=ann -> ann
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            0.000s   bob connects
+                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+            1.000s   bob stalls
+            1.000s   ann: one
+                       message room=lobby seq=1 data="one" from=ann -> ann, bob
+            8.000s   bob takes 10
+            9.000s   ann: two
+                       message room=lobby seq=2 data="two" from=ann -> ann, bob
+            18.000s  tick
+                       bye code=4001 reason=slow_consumer -> bob
+                       close bob 4001 slow_consumer, dropping
+            18.000s  ann: bob is gone
+                       message room=lobby seq=3 data="bob is gone" from=ann -> ann
         "#]],
     );
 }
@@ -297,26 +297,26 @@ fn progress_is_life() {
         54s bob takes 100
         "#,
         &expect![[r#"
-               0.000s  bob connects
-                           welcome max_bytes=32768 user=bob v=1 -> bob
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  bob stalls
-               1.000s  ann: PAD
-                           message room=lobby seq=1 data="xxxxxxxxxxxxxxxxxxxxxxx… (3502 bytes) from=ann -> bob, ann
-               9.000s  bob takes 100
-              18.000s  bob takes 100
-              23.895s  tick
-                           ping ann
-              27.000s  bob takes 100
-              36.000s  bob takes 100
-              43.895s  tick
-                           bye code=4000 reason=ping_timeout -> ann
-                           close ann 4000 ping_timeout
-              45.000s  bob takes 100
-              54.000s  bob takes 100
+            0.000s   bob connects
+                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   bob stalls
+            1.000s   ann: PAD
+                       message room=lobby seq=1 data="xxxxxxxxxxxxxxxxxxxxxxx… (3502 bytes) from=ann -> bob, ann
+            9.000s   bob takes 100
+            18.000s  bob takes 100
+            23.895s  tick
+                       ping ann
+            27.000s  bob takes 100
+            36.000s  bob takes 100
+            43.895s  tick
+                       bye code=4000 reason=ping_timeout -> ann
+                       close ann 4000 ping_timeout
+            45.000s  bob takes 100
+            54.000s  bob takes 100
         "#]],
     );
 }
@@ -342,29 +342,29 @@ fn the_global_budget_makes_readers_lag() {
         6s eve reads
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=4096 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               0.000s  bob connects
-                           welcome max_bytes=4096 user=bob v=1 -> bob
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
-               0.000s  eve connects
-                           welcome max_bytes=4096 user=eve v=1 -> eve
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> eve
-               1.000s  bob stalls
-               1.000s  eve stalls
-               1.000s  ann: 1 PAD
-                           message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob, eve
-               2.000s  ann: 2 PAD
-                           message room=lobby seq=2 data="2 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob, eve
-               3.000s  ann: 3 PAD
-                           message room=lobby seq=3 data="3 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob, eve
-               4.000s  ann: 4 PAD
-                           message room=lobby seq=4 data="4 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
-               5.000s  bob reads
-                           message room=lobby seq=4 data="4 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
-               6.000s  eve reads
-                           message room=lobby seq=4 data="4 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> eve
+            0.000s   ann connects
+                       welcome max_bytes=4096 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            0.000s   bob connects
+                       welcome max_bytes=4096 user=bob v=1 -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+            0.000s   eve connects
+                       welcome max_bytes=4096 user=eve v=1 -> eve
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> eve
+            1.000s   bob stalls
+            1.000s   eve stalls
+            1.000s   ann: 1 PAD
+                       message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob, eve
+            2.000s   ann: 2 PAD
+                       message room=lobby seq=2 data="2 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob, eve
+            3.000s   ann: 3 PAD
+                       message room=lobby seq=3 data="3 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob, eve
+            4.000s   ann: 4 PAD
+                       message room=lobby seq=4 data="4 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
+            5.000s   bob reads
+                       message room=lobby seq=4 data="4 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
+            6.000s   eve reads
+                       message room=lobby seq=4 data="4 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> eve
         "#]],
     );
 }
@@ -386,21 +386,21 @@ fn a_newcomer_with_a_small_window_reads_the_rest_as_messages() {
         5s bob: {"type":"join","id":1,"room":"lobby","since":{"epoch":"EPOCH","seq":0}}
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=4096 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann: 1 PAD
-                           message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
-               2.000s  ann: 2 PAD
-                           message room=lobby seq=2 data="2 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
-               3.000s  ann: 3 PAD
-                           message room=lobby seq=3 data="3 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
-               4.000s  bob connects room=
-                           welcome max_bytes=4096 user=bob v=1 -> bob
-               5.000s  bob: {"type":"join","id":1,"room":"lobby","since":{"epoch":"
-                           joined id=1 room=lobby epoch=E1 seq=1 history=[1 "1 xxxxxxxxxxxxxxxxxx… (3508 bytes) more=false recovered=true -> bob
-                           message room=lobby seq=2 data="2 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
-                           message room=lobby seq=3 data="3 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
+            0.000s   ann connects
+                       welcome max_bytes=4096 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: 1 PAD
+                       message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
+            2.000s   ann: 2 PAD
+                       message room=lobby seq=2 data="2 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
+            3.000s   ann: 3 PAD
+                       message room=lobby seq=3 data="3 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
+            4.000s   bob connects room=
+                       welcome max_bytes=4096 user=bob v=1 -> bob
+            5.000s   bob: {"type":"join","id":1,"room":"lobby","since":{"epoch":"
+                       joined id=1 room=lobby epoch=E1 seq=1 history=[1 "1 xxxxxxxxxxxxxxxxxx… (3508 bytes) more=false recovered=true -> bob
+                       message room=lobby seq=2 data="2 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
+                       message room=lobby seq=3 data="3 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
         "#]],
     );
 }

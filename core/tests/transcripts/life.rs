@@ -15,23 +15,23 @@ fn silence_leads_to_a_ping_and_then_to_the_end() {
         60s wait
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               0.000s  bob connects
-                           welcome max_bytes=32768 user=bob v=1 -> bob
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
-               1.000s  ann: hello
-                           message room=lobby seq=1 data="hello" from=ann -> ann, bob
-              22.895s  tick
-                           ping bob
-              24.361s  tick
-                           ping ann
-              40.000s  ann: still here
-                           message room=lobby seq=2 data="still here" from=ann -> ann, bob
-              42.895s  tick
-                           bye code=4000 reason=ping_timeout -> bob
-                           close bob 4000 ping_timeout
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            0.000s   bob connects
+                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+            1.000s   ann: hello
+                       message room=lobby seq=1 data="hello" from=ann -> ann, bob
+            22.895s  tick
+                       ping bob
+            24.361s  tick
+                       ping ann
+            40.000s  ann: still here
+                       message room=lobby seq=2 data="still here" from=ann -> ann, bob
+            42.895s  tick
+                       bye code=4000 reason=ping_timeout -> bob
+                       close bob 4000 ping_timeout
         "#]],
     );
 }
@@ -45,14 +45,14 @@ fn any_byte_is_an_answer() {
         70s wait
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-              23.361s  tick
-                           ping ann
-              30.000s  ann is heard
-              55.649s  tick
-                           ping ann
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            23.361s  tick
+                       ping ann
+            30.000s  ann is heard
+            55.649s  tick
+                       ping ann
         "#]],
     );
 }
@@ -70,16 +70,16 @@ fn a_full_hub_turns_newcomers_away() {
         3s bob connects
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  bob connects
-                           bye code=1013 reason=try_later -> bob
-                           close bob 1013 try_later
-               2.000s  ann vanishes
-               3.000s  bob connects
-                           welcome max_bytes=32768 user=bob v=1 -> bob
-                           joined room=lobby epoch=E2 seq=0 history=[] more=false recovered=false -> bob
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   bob connects
+                       bye code=1013 reason=try_later -> bob
+                       close bob 1013 try_later
+            2.000s   ann vanishes
+            3.000s   bob connects
+                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       joined room=lobby epoch=E2 seq=0 history=[] more=false recovered=false -> bob
         "#]],
     );
 }
@@ -99,17 +99,17 @@ fn the_hubs_own_absence_is_not_the_peers_silence() {
         221s wait
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-              30.000s  after an absence
-                           ping ann
-             100.000s  after an absence
-                           ping ann
-             100.000s  ann is heard
-             200.000s  after an absence
-             206.921s  tick
-                           ping ann
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            30.000s  after an absence
+                       ping ann
+            100.000s after an absence
+                       ping ann
+            100.000s ann is heard
+            200.000s after an absence
+            206.921s tick
+                       ping ann
         "#]],
     );
 }

@@ -16,17 +16,17 @@ fn two_people_chat() {
         2s bob: {"type":"publish","id":7,"room":"lobby","data":{"text":"hi ann"}}
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               0.000s  bob connects
-                           welcome max_bytes=32768 user=bob v=1 -> bob
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
-               1.000s  ann: hello
-                           message room=lobby seq=1 data="hello" from=ann -> ann, bob
-               2.000s  bob: {"type":"publish","id":7,"room":"lobby","data":{"text":
-                           ack id=7 room=lobby epoch=E1 seq=2 -> bob
-                           message room=lobby seq=2 data={"text":"hi ann"} from=bob -> ann, bob
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            0.000s   bob connects
+                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+            1.000s   ann: hello
+                       message room=lobby seq=1 data="hello" from=ann -> ann, bob
+            2.000s   bob: {"type":"publish","id":7,"room":"lobby","data":{"text":
+                       ack id=7 room=lobby epoch=E1 seq=2 -> bob
+                       message room=lobby seq=2 data={"text":"hi ann"} from=bob -> ann, bob
         "#]],
     );
 }
@@ -45,18 +45,18 @@ fn a_newcomer_is_given_the_recent_entries() {
         2s bob connects
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann: one
-                           message room=lobby seq=1 data="one" from=ann -> ann
-               1.000s  ann: two
-                           message room=lobby seq=2 data="two" from=ann -> ann
-               1.000s  ann: three
-                           message room=lobby seq=3 data="three" from=ann -> ann
-               2.000s  bob connects
-                           welcome max_bytes=32768 user=bob v=1 -> bob
-                           joined room=lobby epoch=E1 seq=3 history=[2 "two", 3 "three"] more=true recovered=false -> bob
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: one
+                       message room=lobby seq=1 data="one" from=ann -> ann
+            1.000s   ann: two
+                       message room=lobby seq=2 data="two" from=ann -> ann
+            1.000s   ann: three
+                       message room=lobby seq=3 data="three" from=ann -> ann
+            2.000s   bob connects
+                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       joined room=lobby epoch=E1 seq=3 history=[2 "two", 3 "three"] more=true recovered=false -> bob
         "#]],
     );
 }
@@ -81,35 +81,35 @@ fn since_gives_exactly_what_was_missed() {
         11s bob: {"type":"join","id":9,"room":"lobby","since":{"epoch":"another","seq":1}}
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann: one
-                           message room=lobby seq=1 data="one" from=ann -> ann
-               1.000s  ann: two
-                           message room=lobby seq=2 data="two" from=ann -> ann
-               1.000s  ann: three
-                           message room=lobby seq=3 data="three" from=ann -> ann
-               2.000s  bob connects room=
-                           welcome max_bytes=32768 user=bob v=1 -> bob
-               3.000s  bob: {"type":"join","id":1,"room":"lobby","since":{"epoch":"
-                           joined id=1 room=lobby epoch=E1 seq=3 history=[2 "two", 3 "three"] more=true recovered=true -> bob
-               4.000s  bob: {"type":"leave","id":2,"room":"lobby"}
-                           left id=2 room=lobby -> bob
-               5.000s  bob: {"type":"join","id":3,"room":"lobby","since":{"epoch":"
-                           joined id=3 room=lobby epoch=E1 seq=3 history=[] more=true recovered=true -> bob
-               6.000s  bob: {"type":"leave","id":4,"room":"lobby"}
-                           left id=4 room=lobby -> bob
-               7.000s  bob: {"type":"join","id":5,"room":"lobby","since":{"epoch":"
-                           joined id=5 room=lobby epoch=E1 seq=3 history=[1 "one", 2 "two", 3 "three"] more=false recovered=true -> bob
-               8.000s  bob: {"type":"leave","id":6,"room":"lobby"}
-                           left id=6 room=lobby -> bob
-               9.000s  bob: {"type":"join","id":7,"room":"lobby","since":{"epoch":"
-                           joined id=7 room=lobby epoch=E1 seq=3 history=[1 "one", 2 "two", 3 "three"] more=false reason=ahead recovered=false -> bob
-              10.000s  bob: {"type":"leave","id":8,"room":"lobby"}
-                           left id=8 room=lobby -> bob
-              11.000s  bob: {"type":"join","id":9,"room":"lobby","since":{"epoch":"
-                           joined id=9 room=lobby epoch=E1 seq=3 history=[1 "one", 2 "two", 3 "three"] more=false reason=epoch_changed recovered=false -> bob
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: one
+                       message room=lobby seq=1 data="one" from=ann -> ann
+            1.000s   ann: two
+                       message room=lobby seq=2 data="two" from=ann -> ann
+            1.000s   ann: three
+                       message room=lobby seq=3 data="three" from=ann -> ann
+            2.000s   bob connects room=
+                       welcome max_bytes=32768 user=bob v=1 -> bob
+            3.000s   bob: {"type":"join","id":1,"room":"lobby","since":{"epoch":"
+                       joined id=1 room=lobby epoch=E1 seq=3 history=[2 "two", 3 "three"] more=true recovered=true -> bob
+            4.000s   bob: {"type":"leave","id":2,"room":"lobby"}
+                       left id=2 room=lobby -> bob
+            5.000s   bob: {"type":"join","id":3,"room":"lobby","since":{"epoch":"
+                       joined id=3 room=lobby epoch=E1 seq=3 history=[] more=true recovered=true -> bob
+            6.000s   bob: {"type":"leave","id":4,"room":"lobby"}
+                       left id=4 room=lobby -> bob
+            7.000s   bob: {"type":"join","id":5,"room":"lobby","since":{"epoch":"
+                       joined id=5 room=lobby epoch=E1 seq=3 history=[1 "one", 2 "two", 3 "three"] more=false recovered=true -> bob
+            8.000s   bob: {"type":"leave","id":6,"room":"lobby"}
+                       left id=6 room=lobby -> bob
+            9.000s   bob: {"type":"join","id":7,"room":"lobby","since":{"epoch":"
+                       joined id=7 room=lobby epoch=E1 seq=3 history=[1 "one", 2 "two", 3 "three"] more=false reason=ahead recovered=false -> bob
+            10.000s  bob: {"type":"leave","id":8,"room":"lobby"}
+                       left id=8 room=lobby -> bob
+            11.000s  bob: {"type":"join","id":9,"room":"lobby","since":{"epoch":"
+                       joined id=9 room=lobby epoch=E1 seq=3 history=[1 "one", 2 "two", 3 "three"] more=false reason=epoch_changed recovered=false -> bob
         "#]],
     );
 }
@@ -136,31 +136,31 @@ fn since_before_the_tail_is_told_as_a_gap() {
         7s bob: {"type":"join","id":5,"room":"lobby","since":{"epoch":"EPOCH","seq":2}}
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann: one
-                           message room=lobby seq=1 data="one" from=ann -> ann
-               1.000s  ann: two
-                           message room=lobby seq=2 data="two" from=ann -> ann
-               1.000s  ann: three
-                           message room=lobby seq=3 data="three" from=ann -> ann
-               1.000s  ann: four
-                           message room=lobby seq=4 data="four" from=ann -> ann
-               1.000s  ann: five
-                           message room=lobby seq=5 data="five" from=ann -> ann
-               2.000s  bob connects room=
-                           welcome max_bytes=32768 user=bob v=1 -> bob
-               3.000s  bob: {"type":"join","id":1,"room":"lobby","since":{"epoch":"
-                           joined id=1 room=lobby epoch=E1 seq=5 gap={"from":1,"to":2} history=[3 "three", 4 "four", 5 "five"] more=false reason=trimmed recovered=false -> bob
-               4.000s  bob: {"type":"leave","id":2,"room":"lobby"}
-                           left id=2 room=lobby -> bob
-               5.000s  bob: {"type":"join","id":3,"room":"lobby","since":{"epoch":"
-                           joined id=3 room=lobby epoch=E1 seq=5 gap={"from":2,"to":2} history=[3 "three", 4 "four", 5 "five"] more=false reason=trimmed recovered=false -> bob
-               6.000s  bob: {"type":"leave","id":4,"room":"lobby"}
-                           left id=4 room=lobby -> bob
-               7.000s  bob: {"type":"join","id":5,"room":"lobby","since":{"epoch":"
-                           joined id=5 room=lobby epoch=E1 seq=5 history=[3 "three", 4 "four", 5 "five"] more=false recovered=true -> bob
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: one
+                       message room=lobby seq=1 data="one" from=ann -> ann
+            1.000s   ann: two
+                       message room=lobby seq=2 data="two" from=ann -> ann
+            1.000s   ann: three
+                       message room=lobby seq=3 data="three" from=ann -> ann
+            1.000s   ann: four
+                       message room=lobby seq=4 data="four" from=ann -> ann
+            1.000s   ann: five
+                       message room=lobby seq=5 data="five" from=ann -> ann
+            2.000s   bob connects room=
+                       welcome max_bytes=32768 user=bob v=1 -> bob
+            3.000s   bob: {"type":"join","id":1,"room":"lobby","since":{"epoch":"
+                       joined id=1 room=lobby epoch=E1 seq=5 gap={"from":1,"to":2} history=[3 "three", 4 "four", 5 "five"] more=false reason=trimmed recovered=false -> bob
+            4.000s   bob: {"type":"leave","id":2,"room":"lobby"}
+                       left id=2 room=lobby -> bob
+            5.000s   bob: {"type":"join","id":3,"room":"lobby","since":{"epoch":"
+                       joined id=3 room=lobby epoch=E1 seq=5 gap={"from":2,"to":2} history=[3 "three", 4 "four", 5 "five"] more=false reason=trimmed recovered=false -> bob
+            6.000s   bob: {"type":"leave","id":4,"room":"lobby"}
+                       left id=4 room=lobby -> bob
+            7.000s   bob: {"type":"join","id":5,"room":"lobby","since":{"epoch":"
+                       joined id=5 room=lobby epoch=E1 seq=5 history=[3 "three", 4 "four", 5 "five"] more=false recovered=true -> bob
         "#]],
     );
 }
@@ -175,15 +175,15 @@ fn joining_again_moves_nothing() {
         3s ann: two
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann: one
-                           message room=lobby seq=1 data="one" from=ann -> ann
-               2.000s  ann: {"type":"join","id":1,"room":"lobby"}
-                           joined id=1 room=lobby epoch=E1 seq=1 history=[] more=true recovered=false -> ann
-               3.000s  ann: two
-                           message room=lobby seq=2 data="two" from=ann -> ann
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: one
+                       message room=lobby seq=1 data="one" from=ann -> ann
+            2.000s   ann: {"type":"join","id":1,"room":"lobby"}
+                       joined id=1 room=lobby epoch=E1 seq=1 history=[] more=true recovered=false -> ann
+            3.000s   ann: two
+                       message room=lobby seq=2 data="two" from=ann -> ann
         "#]],
     );
 }
@@ -201,22 +201,22 @@ fn nothing_follows_left() {
         5s bob: {"type":"history","id":4,"room":"lobby"}
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               0.000s  bob connects
-                           welcome max_bytes=32768 user=bob v=1 -> bob
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
-               1.000s  bob: {"type":"leave","id":1,"room":"lobby"}
-                           left id=1 room=lobby -> bob
-               2.000s  ann: are you there?
-                           message room=lobby seq=1 data="are you there?" from=ann -> ann
-               3.000s  bob: {"type":"publish","id":2,"room":"lobby","data":1}
-                           error id=2 code=not_joined message="join the room first" retry=never -> bob
-               4.000s  bob: {"type":"leave","id":3,"room":"lobby"}
-                           error id=3 code=not_joined message="join the room first" retry=never -> bob
-               5.000s  bob: {"type":"history","id":4,"room":"lobby"}
-                           error id=4 code=not_joined message="join the room first" retry=never -> bob
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            0.000s   bob connects
+                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+            1.000s   bob: {"type":"leave","id":1,"room":"lobby"}
+                       left id=1 room=lobby -> bob
+            2.000s   ann: are you there?
+                       message room=lobby seq=1 data="are you there?" from=ann -> ann
+            3.000s   bob: {"type":"publish","id":2,"room":"lobby","data":1}
+                       error id=2 code=not_joined message="join the room first" retry=never -> bob
+            4.000s   bob: {"type":"leave","id":3,"room":"lobby"}
+                       error id=3 code=not_joined message="join the room first" retry=never -> bob
+            5.000s   bob: {"type":"history","id":4,"room":"lobby"}
+                       error id=4 code=not_joined message="join the room first" retry=never -> bob
         "#]],
     );
 }
@@ -236,25 +236,25 @@ fn history_is_read_by_the_page() {
         6s ann: {"type":"history","id":5,"room":"lobby","before":{"epoch":"EPOCH","seq":99},"limit":99999}
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann: one
-                           message room=lobby seq=1 data="one" from=ann -> ann
-               1.000s  ann: two
-                           message room=lobby seq=2 data="two" from=ann -> ann
-               1.000s  ann: three
-                           message room=lobby seq=3 data="three" from=ann -> ann
-               2.000s  ann: {"type":"history","id":1,"room":"lobby","limit":2}
-                           history id=1 room=lobby epoch=E1 items=[2 "two", 3 "three"] more=true -> ann
-               3.000s  ann: {"type":"history","id":2,"room":"lobby","before":{"epoc
-                           history id=2 room=lobby epoch=E1 items=[1 "one"] more=false -> ann
-               4.000s  ann: {"type":"history","id":3,"room":"lobby","before":{"epoc
-                           history id=3 room=lobby epoch=E1 items=[] more=false -> ann
-               5.000s  ann: {"type":"history","id":4,"room":"lobby","before":{"epoc
-                           history id=4 room=lobby epoch=E1 items=[] more=false -> ann
-               6.000s  ann: {"type":"history","id":5,"room":"lobby","before":{"epoc
-                           history id=5 room=lobby epoch=E1 items=[1 "one", 2 "two", 3 "three"] more=false -> ann
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: one
+                       message room=lobby seq=1 data="one" from=ann -> ann
+            1.000s   ann: two
+                       message room=lobby seq=2 data="two" from=ann -> ann
+            1.000s   ann: three
+                       message room=lobby seq=3 data="three" from=ann -> ann
+            2.000s   ann: {"type":"history","id":1,"room":"lobby","limit":2}
+                       history id=1 room=lobby epoch=E1 items=[2 "two", 3 "three"] more=true -> ann
+            3.000s   ann: {"type":"history","id":2,"room":"lobby","before":{"epoc
+                       history id=2 room=lobby epoch=E1 items=[1 "one"] more=false -> ann
+            4.000s   ann: {"type":"history","id":3,"room":"lobby","before":{"epoc
+                       history id=3 room=lobby epoch=E1 items=[] more=false -> ann
+            5.000s   ann: {"type":"history","id":4,"room":"lobby","before":{"epoc
+                       history id=4 room=lobby epoch=E1 items=[] more=false -> ann
+            6.000s   ann: {"type":"history","id":5,"room":"lobby","before":{"epoc
+                       history id=5 room=lobby epoch=E1 items=[1 "one", 2 "two", 3 "three"] more=false -> ann
         "#]],
     );
 }
@@ -272,22 +272,22 @@ fn a_sender_may_do_without_its_echo() {
         5s ann: mine again
         "#,
         &expect![[r#"
-               0.000s  ann connects room=
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-               0.000s  bob connects
-                           welcome max_bytes=32768 user=bob v=1 -> bob
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
-               1.000s  ann: {"type":"join","id":1,"room":"lobby","echo":false}
-                           joined id=1 room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               2.000s  ann: {"type":"publish","id":2,"room":"lobby","data":"mine"}
-                           ack id=2 room=lobby epoch=E1 seq=1 -> ann
-                           message room=lobby seq=1 data="mine" from=ann -> bob
-               3.000s  bob: yours
-                           message room=lobby seq=2 data="yours" from=bob -> bob, ann
-               4.000s  ann: {"type":"join","id":3,"room":"lobby","echo":true}
-                           joined id=3 room=lobby epoch=E1 seq=2 history=[] more=true recovered=false -> ann
-               5.000s  ann: mine again
-                           message room=lobby seq=3 data="mine again" from=ann -> bob, ann
+            0.000s   ann connects room=
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+            0.000s   bob connects
+                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+            1.000s   ann: {"type":"join","id":1,"room":"lobby","echo":false}
+                       joined id=1 room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            2.000s   ann: {"type":"publish","id":2,"room":"lobby","data":"mine"}
+                       ack id=2 room=lobby epoch=E1 seq=1 -> ann
+                       message room=lobby seq=1 data="mine" from=ann -> bob
+            3.000s   bob: yours
+                       message room=lobby seq=2 data="yours" from=bob -> bob, ann
+            4.000s   ann: {"type":"join","id":3,"room":"lobby","echo":true}
+                       joined id=3 room=lobby epoch=E1 seq=2 history=[] more=true recovered=false -> ann
+            5.000s   ann: mine again
+                       message room=lobby seq=3 data="mine again" from=ann -> bob, ann
         "#]],
     );
 }
@@ -307,19 +307,19 @@ fn entries_are_let_go_by_age() {
         900s ann: {"type":"history","id":3,"room":"quiet"}
         "#,
         &expect![[r#"
-               0.000s  ann connects room=quiet
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=quiet epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann: early
-                           message room=quiet seq=1 data="early" from=ann -> ann
-             300.000s  ann: later
-                           message room=quiet seq=2 data="later" from=ann -> ann
-             601.000s  ann: {"type":"history","id":1,"room":"quiet"}
-                           history id=1 room=quiet epoch=E1 items=[2 "later"] more=false -> ann
-             899.000s  ann: {"type":"history","id":2,"room":"quiet"}
-                           history id=2 room=quiet epoch=E1 items=[2 "later"] more=false -> ann
-             900.000s  ann: {"type":"history","id":3,"room":"quiet"}
-                           history id=3 room=quiet epoch=E1 items=[] more=false -> ann
+            0.000s   ann connects room=quiet
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=quiet epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: early
+                       message room=quiet seq=1 data="early" from=ann -> ann
+            300.000s ann: later
+                       message room=quiet seq=2 data="later" from=ann -> ann
+            601.000s ann: {"type":"history","id":1,"room":"quiet"}
+                       history id=1 room=quiet epoch=E1 items=[2 "later"] more=false -> ann
+            899.000s ann: {"type":"history","id":2,"room":"quiet"}
+                       history id=2 room=quiet epoch=E1 items=[2 "later"] more=false -> ann
+            900.000s ann: {"type":"history","id":3,"room":"quiet"}
+                       history id=3 room=quiet epoch=E1 items=[] more=false -> ann
         "#]],
     );
 }
@@ -347,31 +347,31 @@ fn entries_are_let_go_by_bytes() {
         11s ann: {"type":"history","id":2,"room":"lobby","before":{"epoch":"EPOCH","seq":3}}
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann: LONG
-                           message room=lobby seq=1 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
-               2.000s  ann: LONG
-                           message room=lobby seq=2 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
-               3.000s  ann: LONG
-                           message room=lobby seq=3 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
-               4.000s  ann: LONG
-                           message room=lobby seq=4 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
-               5.000s  ann: LONG
-                           message room=lobby seq=5 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
-               6.000s  ann: LONG
-                           message room=lobby seq=6 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
-               7.000s  ann: LONG
-                           message room=lobby seq=7 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
-               8.000s  ann: LONG
-                           message room=lobby seq=8 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
-               9.000s  ann: LONG
-                           message room=lobby seq=9 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
-              10.000s  ann: {"type":"history","id":1,"room":"lobby","limit":1}
-                           history id=1 room=lobby epoch=E1 items=[9 "xxxxxxxxxxxxxxxxxxxx… (32006 bytes) more=true -> ann
-              11.000s  ann: {"type":"history","id":2,"room":"lobby","before":{"epoc
-                           history id=2 room=lobby epoch=E1 items=[2 "xxxxxxxxxxxxxxxxxxxx… (32006 bytes) more=false -> ann
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: LONG
+                       message room=lobby seq=1 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
+            2.000s   ann: LONG
+                       message room=lobby seq=2 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
+            3.000s   ann: LONG
+                       message room=lobby seq=3 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
+            4.000s   ann: LONG
+                       message room=lobby seq=4 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
+            5.000s   ann: LONG
+                       message room=lobby seq=5 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
+            6.000s   ann: LONG
+                       message room=lobby seq=6 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
+            7.000s   ann: LONG
+                       message room=lobby seq=7 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
+            8.000s   ann: LONG
+                       message room=lobby seq=8 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
+            9.000s   ann: LONG
+                       message room=lobby seq=9 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
+            10.000s  ann: {"type":"history","id":1,"room":"lobby","limit":1}
+                       history id=1 room=lobby epoch=E1 items=[9 "xxxxxxxxxxxxxxxxxxxx… (32006 bytes) more=true -> ann
+            11.000s  ann: {"type":"history","id":2,"room":"lobby","before":{"epoc
+                       history id=2 room=lobby epoch=E1 items=[2 "xxxxxxxxxxxxxxxxxxxx… (32006 bytes) more=false -> ann
         "#]],
     );
 }
@@ -390,22 +390,22 @@ fn an_empty_room_lives_as_long_as_its_entries() {
         603s eve vanishes
         "#,
         &expect![[r#"
-               0.000s  ann connects room=once
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=once epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann: remember
-                           message room=once seq=1 data="remember" from=ann -> ann
-               2.000s  ann vanishes
-               3.000s  bob connects room=once
-                           welcome max_bytes=32768 user=bob v=1 -> bob
-                           joined room=once epoch=E1 seq=1 history=[1 "remember"] more=false recovered=false -> bob
-               4.000s  bob vanishes
-             601.000s  eve connects room=once
-                           welcome max_bytes=32768 user=eve v=1 -> eve
-                           joined room=once epoch=E2 seq=0 history=[] more=false recovered=false -> eve
-             602.000s  eve: fresh
-                           message room=once seq=1 data="fresh" from=eve -> eve
-             603.000s  eve vanishes
+            0.000s   ann connects room=once
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=once epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: remember
+                       message room=once seq=1 data="remember" from=ann -> ann
+            2.000s   ann vanishes
+            3.000s   bob connects room=once
+                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       joined room=once epoch=E1 seq=1 history=[1 "remember"] more=false recovered=false -> bob
+            4.000s   bob vanishes
+            601.000s eve connects room=once
+                       welcome max_bytes=32768 user=eve v=1 -> eve
+                       joined room=once epoch=E2 seq=0 history=[] more=false recovered=false -> eve
+            602.000s eve: fresh
+                       message room=once seq=1 data="fresh" from=eve -> eve
+            603.000s eve vanishes
         "#]],
     );
 }
@@ -419,13 +419,13 @@ fn a_room_where_nothing_was_said_is_gone_with_its_last_member() {
         2s ann connects room=silent
         "#,
         &expect![[r#"
-               0.000s  ann connects room=silent
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=silent epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann vanishes
-               2.000s  ann connects room=silent
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=silent epoch=E2 seq=0 history=[] more=false recovered=false -> ann
+            0.000s   ann connects room=silent
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=silent epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann vanishes
+            2.000s   ann connects room=silent
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=silent epoch=E2 seq=0 history=[] more=false recovered=false -> ann
         "#]],
     );
 }
@@ -447,20 +447,20 @@ fn rooms_and_members_are_limited() {
         5s bob: {"type":"join","id":4,"room":"d"}
         "#,
         &expect![[r#"
-               0.000s  ann connects room=a
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=a epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann: {"type":"join","id":1,"room":"b"}
-                           joined id=1 room=b epoch=E2 seq=0 history=[] more=false recovered=false -> ann
-               2.000s  ann: {"type":"join","id":2,"room":"c"}
-                           error id=2 code=room_limit message="a session is in at most 2 rooms" retry=later -> ann
-               3.000s  bob connects room=a
-                           welcome max_bytes=32768 user=bob v=1 -> bob
-                           error code=room_full message="a room has at most 1 members" retry=later -> bob
-               4.000s  bob: {"type":"join","id":3,"room":"c"}
-                           joined id=3 room=c epoch=E3 seq=0 history=[] more=false recovered=false -> bob
-               5.000s  bob: {"type":"join","id":4,"room":"d"}
-                           error id=4 code=room_limit message="there are at most 3 rooms" retry=later -> bob
+            0.000s   ann connects room=a
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=a epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: {"type":"join","id":1,"room":"b"}
+                       joined id=1 room=b epoch=E2 seq=0 history=[] more=false recovered=false -> ann
+            2.000s   ann: {"type":"join","id":2,"room":"c"}
+                       error id=2 code=room_limit message="a session is in at most 2 rooms" retry=later -> ann
+            3.000s   bob connects room=a
+                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       error code=room_full message="a room has at most 1 members" retry=later -> bob
+            4.000s   bob: {"type":"join","id":3,"room":"c"}
+                       joined id=3 room=c epoch=E3 seq=0 history=[] more=false recovered=false -> bob
+            5.000s   bob: {"type":"join","id":4,"room":"d"}
+                       error id=4 code=room_limit message="there are at most 3 rooms" retry=later -> bob
         "#]],
     );
 }

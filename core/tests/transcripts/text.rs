@@ -17,21 +17,21 @@ fn plain_text_goes_to_the_room_joined_last() {
         6s ann: nowhere
         "#,
         &expect![[r#"
-               0.000s  ann connects room=a
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=a epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann: {"type":"join","room":"b"}
-                           joined room=b epoch=E2 seq=0 history=[] more=false recovered=false -> ann
-               2.000s  ann: in b, with "quotes" and a \\
-                           message room=b seq=1 data="in b, with \"quotes\" and a \\\\" from=ann -> ann
-               3.000s  ann: {"type":"leave","room":"b"}
-                           left room=b -> ann
-               4.000s  ann:   in a
-                           message room=a seq=1 data="  in a" from=ann -> ann
-               5.000s  ann: {"type":"leave","room":"a"}
-                           left room=a -> ann
-               6.000s  ann: nowhere
-                           error code=not_joined message="join a room first" retry=never -> ann
+            0.000s   ann connects room=a
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=a epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: {"type":"join","room":"b"}
+                       joined room=b epoch=E2 seq=0 history=[] more=false recovered=false -> ann
+            2.000s   ann: in b, with "quotes" and a \\
+                       message room=b seq=1 data="in b, with \"quotes\" and a \\\\" from=ann -> ann
+            3.000s   ann: {"type":"leave","room":"b"}
+                       left room=b -> ann
+            4.000s   ann:   in a
+                       message room=a seq=1 data="  in a" from=ann -> ann
+            5.000s   ann: {"type":"leave","room":"a"}
+                       left room=a -> ann
+            6.000s   ann: nowhere
+                       error code=not_joined message="join a room first" retry=never -> ann
         "#]],
     );
 }
@@ -46,15 +46,15 @@ fn strict_clients_send_objects_only() {
         5s ann: "x"
         "#,
         &expect![[r#"
-               0.000s  ann connects strict
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann: hello
-                           error code=bad_json message="a frame is a JSON object" retry=never -> ann
-               3.000s  ann: [1]
-                           error code=bad_json message="a frame is a JSON object" retry=never -> ann
-               5.000s  ann: "x"
-                           error code=bad_json message="a frame is a JSON object" retry=never -> ann
+            0.000s   ann connects strict
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: hello
+                       error code=bad_json message="a frame is a JSON object" retry=never -> ann
+            3.000s   ann: [1]
+                       error code=bad_json message="a frame is a JSON object" retry=never -> ann
+            5.000s   ann: "x"
+                       error code=bad_json message="a frame is a JSON object" retry=never -> ann
         "#]],
     );
 }
@@ -70,11 +70,11 @@ fn without_plain_text_everybody_is_strict() {
         1s ann: hello
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann: hello
-                           error code=bad_json message="a frame is a JSON object" retry=never -> ann
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: hello
+                       error code=bad_json message="a frame is a JSON object" retry=never -> ann
         "#]],
     );
 }
@@ -102,43 +102,43 @@ fn bad_frames_are_refused_and_the_connection_stays() {
         31s ann: {"type":"publish","id":"nested","room":"lobby","data":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann: {"type":"publish"
-                           error code=bad_json message="not a frame: EOF while parsing an object at line 1 column 17" retry=never -> ann
-               3.000s  ann: {"type":"fly","id":1}
-                           error id=1 code=bad_type message="no such type: fly" retry=never -> ann
-               5.000s  ann: {"id":2}
-                           error id=2 code=bad_field message="`type` is missing" retry=never -> ann
-               7.000s  ann: {"type":"publish","id":3,"room":"lobby"}
-                           error id=3 code=bad_field message="`data` is missing" retry=never -> ann
-               9.000s  ann: {"type":"publish","id":4,"data":1}
-                           error id=4 code=bad_field message="`room` is missing" retry=never -> ann
-              11.000s  ann: {"type":"publish","id":{},"room":"lobby","data":1}
-                           error code=bad_field message="`id` must be a string of at most 64 bytes or an integer of 64 bits" retry=never -> ann
-              13.000s  ann: {"type":"publish","id":"0123456789012345678901234567890
-                           ack id=0123456789012345678901234567890123456789012345678901234567890123 room=lobby epoch=E1 seq=1 -> ann
-                           message room=lobby seq=1 data=1 from=ann -> ann
-              15.000s  ann: {"type":"publish","id":"0123456789012345678901234567890
-                           error code=bad_field message="`id` must be a string of at most 64 bytes or an integer of 64 bits" retry=never -> ann
-              17.000s  ann: {"type":"publish","id":1.5,"room":"lobby","data":1}
-                           error code=bad_field message="`id` must be a string of at most 64 bytes or an integer of 64 bits" retry=never -> ann
-              19.000s  ann: {"type":"publish","id":5,"id":6,"room":"lobby","data":1
-                           error code=bad_field message="not a frame: duplicate field `id` at line 1 column 29" retry=never -> ann
-              21.000s  ann: {"type":"join","id":7,"room":""}
-                           error id=7 code=bad_field message="`room`: a name needs at least one visible character" retry=never -> ann
-              23.000s  ann: {"type":"join","id":8,"room":"lobby","since":{"epoch":"
-                           error id=8 code=bad_field message="`since` must be {\"epoch\": string, \"seq\": integer}" retry=never -> ann
-              25.000s  ann: {"type":"history","id":9,"room":"lobby","limit":0}
-                           error id=9 code=bad_field message="`limit` must be an integer from 1" retry=never -> ann
-              27.000s  ann: {"type":"publish","id":10,"room":"lobby","data":null,"m
-                           ack id=10 room=lobby epoch=E1 seq=2 -> ann
-                           message room=lobby seq=2 data=null from=ann -> ann
-              29.000s  ann: {"type":"join","id":11,"room":"x","echo":"no"}
-                           error id=11 code=bad_field message="`echo` must be true or false" retry=never -> ann
-              31.000s  ann: {"type":"publish","id":"nested","room":"lobby","data":[
-                           error code=bad_json message="the JSON is nested 33 deep, at most 32 is taken" retry=never -> ann
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: {"type":"publish"
+                       error code=bad_json message="not a frame: EOF while parsing an object at line 1 column 17" retry=never -> ann
+            3.000s   ann: {"type":"fly","id":1}
+                       error id=1 code=bad_type message="no such type: fly" retry=never -> ann
+            5.000s   ann: {"id":2}
+                       error id=2 code=bad_field message="`type` is missing" retry=never -> ann
+            7.000s   ann: {"type":"publish","id":3,"room":"lobby"}
+                       error id=3 code=bad_field message="`data` is missing" retry=never -> ann
+            9.000s   ann: {"type":"publish","id":4,"data":1}
+                       error id=4 code=bad_field message="`room` is missing" retry=never -> ann
+            11.000s  ann: {"type":"publish","id":{},"room":"lobby","data":1}
+                       error code=bad_field message="`id` must be a string of at most 64 bytes or an integer of 64 bits" retry=never -> ann
+            13.000s  ann: {"type":"publish","id":"0123456789012345678901234567890
+                       ack id=0123456789012345678901234567890123456789012345678901234567890123 room=lobby epoch=E1 seq=1 -> ann
+                       message room=lobby seq=1 data=1 from=ann -> ann
+            15.000s  ann: {"type":"publish","id":"0123456789012345678901234567890
+                       error code=bad_field message="`id` must be a string of at most 64 bytes or an integer of 64 bits" retry=never -> ann
+            17.000s  ann: {"type":"publish","id":1.5,"room":"lobby","data":1}
+                       error code=bad_field message="`id` must be a string of at most 64 bytes or an integer of 64 bits" retry=never -> ann
+            19.000s  ann: {"type":"publish","id":5,"id":6,"room":"lobby","data":1
+                       error code=bad_field message="not a frame: duplicate field `id` at line 1 column 29" retry=never -> ann
+            21.000s  ann: {"type":"join","id":7,"room":""}
+                       error id=7 code=bad_field message="`room`: a name needs at least one visible character" retry=never -> ann
+            23.000s  ann: {"type":"join","id":8,"room":"lobby","since":{"epoch":"
+                       error id=8 code=bad_field message="`since` must be {\"epoch\": string, \"seq\": integer}" retry=never -> ann
+            25.000s  ann: {"type":"history","id":9,"room":"lobby","limit":0}
+                       error id=9 code=bad_field message="`limit` must be an integer from 1" retry=never -> ann
+            27.000s  ann: {"type":"publish","id":10,"room":"lobby","data":null,"m
+                       ack id=10 room=lobby epoch=E1 seq=2 -> ann
+                       message room=lobby seq=2 data=null from=ann -> ann
+            29.000s  ann: {"type":"join","id":11,"room":"x","echo":"no"}
+                       error id=11 code=bad_field message="`echo` must be true or false" retry=never -> ann
+            31.000s  ann: {"type":"publish","id":"nested","room":"lobby","data":[
+                       error code=bad_json message="the JSON is nested 33 deep, at most 32 is taken" retry=never -> ann
         "#]],
     );
 }
@@ -156,20 +156,20 @@ fn what_is_not_done_is_refused_not_ignored() {
         6s ann: {"type":"publish","id":6,"room":"lobby","data":1,"key":"k"}
         "#,
         &expect![[r#"
-               0.000s  ann connects room=
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-               1.000s  ann: {"type":"auth","id":1,"token":"x"}
-                           error id=1 code=unsupported message="this server does not do `auth`" retry=never -> ann
-               2.000s  ann: {"type":"signal","id":2,"room":"lobby","key":"typing"}
-                           error id=2 code=unsupported message="this server does not do `signal`" retry=never -> ann
-               3.000s  ann: {"type":"presence","id":3,"room":"lobby"}
-                           error id=3 code=unsupported message="this server does not do `presence`" retry=never -> ann
-               4.000s  ann: {"type":"hello","id":4,"token":"x"}
-                           error id=4 code=unsupported message="this server does not do `token`" retry=never -> ann
-               5.000s  ann: {"type":"hello","id":5,"resume":"s"}
-                           error id=5 code=unsupported message="this server does not do `resume`" retry=never -> ann
-               6.000s  ann: {"type":"publish","id":6,"room":"lobby","data":1,"key":
-                           error id=6 code=unsupported message="this server does not do `key`" retry=never -> ann
+            0.000s   ann connects room=
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+            1.000s   ann: {"type":"auth","id":1,"token":"x"}
+                       error id=1 code=unsupported message="this server does not do `auth`" retry=never -> ann
+            2.000s   ann: {"type":"signal","id":2,"room":"lobby","key":"typing"}
+                       error id=2 code=unsupported message="this server does not do `signal`" retry=never -> ann
+            3.000s   ann: {"type":"presence","id":3,"room":"lobby"}
+                       error id=3 code=unsupported message="this server does not do `presence`" retry=never -> ann
+            4.000s   ann: {"type":"hello","id":4,"token":"x"}
+                       error id=4 code=unsupported message="this server does not do `token`" retry=never -> ann
+            5.000s   ann: {"type":"hello","id":5,"resume":"s"}
+                       error id=5 code=unsupported message="this server does not do `resume`" retry=never -> ann
+            6.000s   ann: {"type":"publish","id":6,"room":"lobby","data":1,"key":
+                       error id=6 code=unsupported message="this server does not do `key`" retry=never -> ann
         "#]],
     );
 }
@@ -187,21 +187,21 @@ fn hello_names_before_the_first_join() {
         5s ann: {"type":"hello","id":4,"name":"late"}
         "#,
         &expect![[r#"
-               0.000s  ann connects room=
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-               0.000s  bob connects
-                           welcome max_bytes=32768 user=bob v=1 -> bob
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
-               1.000s  ann: {"type":"hello","id":1,"name":" Anna "}
-                           welcome id=1 max_bytes=32768 user=Anna v=1 -> ann
-               2.000s  ann: {"type":"hello","id":2,"name":"bob"}
-                           error id=2 code=bad_field message="`name`: bob is taken" retry=never -> ann
-               3.000s  ann: {"type":"hello","id":3}
-                           welcome id=3 max_bytes=32768 user=Anna v=1 -> ann
-               4.000s  ann: {"type":"join","room":"lobby"}
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               5.000s  ann: {"type":"hello","id":4,"name":"late"}
-                           error id=4 code=bad_type message="`hello` comes before the first `join`; connect with `?room=`" retry=never -> ann
+            0.000s   ann connects room=
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+            0.000s   bob connects
+                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+            1.000s   ann: {"type":"hello","id":1,"name":" Anna "}
+                       welcome id=1 max_bytes=32768 user=Anna v=1 -> ann
+            2.000s   ann: {"type":"hello","id":2,"name":"bob"}
+                       error id=2 code=bad_field message="`name`: bob is taken" retry=never -> ann
+            3.000s   ann: {"type":"hello","id":3}
+                       welcome id=3 max_bytes=32768 user=Anna v=1 -> ann
+            4.000s   ann: {"type":"join","room":"lobby"}
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            5.000s   ann: {"type":"hello","id":4,"name":"late"}
+                       error id=4 code=bad_type message="`hello` comes before the first `join`; connect with `?room=`" retry=never -> ann
         "#]],
     );
 }
@@ -217,20 +217,20 @@ fn names_are_unique() {
         1s fourth: who am I?
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               0.000s  ann-2 connects
-                           welcome max_bytes=32768 user=ann-2 v=1 -> ann-2
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann-2
-               0.000s  third connects name=ann
-                           welcome max_bytes=32768 user=ann-3 v=1 -> third
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> third
-               0.000s  fourth connects name=
-                           welcome max_bytes=32768 user=guest-hkcz2y v=1 -> fourth
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> fourth
-               1.000s  fourth: who am I?
-                           message room=lobby seq=1 data="who am I?" from=guest-hkcz2y -> ann, ann-2, third, fourth
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            0.000s   ann-2 connects
+                       welcome max_bytes=32768 user=ann-2 v=1 -> ann-2
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann-2
+            0.000s   third connects name=ann
+                       welcome max_bytes=32768 user=ann-3 v=1 -> third
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> third
+            0.000s   fourth connects name=
+                       welcome max_bytes=32768 user=guest-hkcz2y v=1 -> fourth
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> fourth
+            1.000s   fourth: who am I?
+                       message room=lobby seq=1 data="who am I?" from=guest-hkcz2y -> ann, ann-2, third, fourth
         "#]],
     );
 }
@@ -244,14 +244,14 @@ fn ping_and_bye() {
         2s ann: {"type":"bye"}
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann: {"type":"ping","id":"p"}
-                           pong id=p -> ann
-               2.000s  ann: {"type":"bye"}
-                           bye code=1000 reason=normal -> ann
-                           close ann 1000 normal
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: {"type":"ping","id":"p"}
+                       pong id=p -> ann
+            2.000s   ann: {"type":"bye"}
+                       bye code=1000 reason=normal -> ann
+                       close ann 1000 normal
         "#]],
     );
 }
@@ -264,12 +264,12 @@ fn binary_closes() {
         1s ann binary
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann binary
-                           bye code=1003 reason=no_binary -> ann
-                           close ann 1003 no_binary
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann binary
+                       bye code=1003 reason=no_binary -> ann
+                       close ann 1003 no_binary
         "#]],
     );
 }
@@ -286,14 +286,14 @@ fn too_long_closes_and_what_grows_too_long_is_refused() {
         2s ann: TOOLONG
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=256 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann: QUOTES
-                           error code=too_large message="the text takes 402 bytes as JSON, at most 256 are taken" retry=never -> ann
-               2.000s  ann: TOOLONG
-                           bye code=1009 reason=too_big -> ann
-                           close ann 1009 too_big
+            0.000s   ann connects
+                       welcome max_bytes=256 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: QUOTES
+                       error code=too_large message="the text takes 402 bytes as JSON, at most 256 are taken" retry=never -> ann
+            2.000s   ann: TOOLONG
+                       bye code=1009 reason=too_big -> ann
+                       close ann 1009 too_big
         "#]],
     );
 }
@@ -306,10 +306,10 @@ fn an_empty_line_says_nothing() {
         1s ann: BREAK
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann: BREAK
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: BREAK
         "#]],
     );
 }
@@ -325,16 +325,16 @@ fn refusals_without_id_are_told_once_a_second() {
         2s ann: {"type":"fly"}
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann: {"type":"fly"}
-                           error code=bad_type message="no such type: fly" retry=never -> ann
-               1.500s  ann: {"type":"fly"}
-               1.500s  ann: {"type":"fly","id":1}
-                           error id=1 code=bad_type message="no such type: fly" retry=never -> ann
-               2.000s  ann: {"type":"fly"}
-                           error code=bad_type message="no such type: fly" retry=never -> ann
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: {"type":"fly"}
+                       error code=bad_type message="no such type: fly" retry=never -> ann
+            1.500s   ann: {"type":"fly"}
+            1.500s   ann: {"type":"fly","id":1}
+                       error id=1 code=bad_type message="no such type: fly" retry=never -> ann
+            2.000s   ann: {"type":"fly"}
+                       error code=bad_type message="no such type: fly" retry=never -> ann
         "#]],
     );
 }
@@ -358,23 +358,23 @@ fn rates_are_limited_and_who_goes_on_is_closed() {
         2s ann: seven
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann: one
-                           message room=lobby seq=1 data="one" from=ann -> ann
-               1.000s  ann: two
-                           message room=lobby seq=2 data="two" from=ann -> ann
-               1.000s  ann: {"type":"publish","id":3,"room":"lobby","data":"three"}
-                           error id=3 code=rate_limited message="2 messages at once, then 1 a second; 65536 bytes at once, then 65536 a second" retry=later retry_after_ms=1000 -> ann
-               1.500s  ann: four
-                           error code=rate_limited message="2 messages at once, then 1 a second; 65536 bytes at once, then 65536 a second" retry=later retry_after_ms=500 -> ann
-               2.000s  ann: five
-                           message room=lobby seq=3 data="five" from=ann -> ann
-               2.000s  ann: six
-               2.000s  ann: seven
-                           bye code=4029 reason=rate_limited -> ann
-                           close ann 4029 rate_limited
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: one
+                       message room=lobby seq=1 data="one" from=ann -> ann
+            1.000s   ann: two
+                       message room=lobby seq=2 data="two" from=ann -> ann
+            1.000s   ann: {"type":"publish","id":3,"room":"lobby","data":"three"}
+                       error id=3 code=rate_limited message="2 messages at once, then 1 a second; 65536 bytes at once, then 65536 a second" retry=later retry_after_ms=1000 -> ann
+            1.500s   ann: four
+                       error code=rate_limited message="2 messages at once, then 1 a second; 65536 bytes at once, then 65536 a second" retry=later retry_after_ms=500 -> ann
+            2.000s   ann: five
+                       message room=lobby seq=3 data="five" from=ann -> ann
+            2.000s   ann: six
+            2.000s   ann: seven
+                       bye code=4029 reason=rate_limited -> ann
+                       close ann 4029 rate_limited
         "#]],
     );
 }
@@ -392,13 +392,13 @@ fn bytes_are_limited_too() {
         2s ann: LONG
         "#,
         &expect![[r#"
-               0.000s  ann connects
-                           welcome max_bytes=32768 user=ann v=1 -> ann
-                           joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
-               1.000s  ann: LONG
-                           message room=lobby seq=1 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
-               2.000s  ann: LONG
-                           error code=rate_limited message="20 messages at once, then 10 a second; 32768 bytes at once, then 1000 a second" retry=later retry_after_ms=30232 -> ann
+            0.000s   ann connects
+                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: LONG
+                       message room=lobby seq=1 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
+            2.000s   ann: LONG
+                       error code=rate_limited message="20 messages at once, then 10 a second; 32768 bytes at once, then 1000 a second" retry=later retry_after_ms=30232 -> ann
         "#]],
     );
 }

@@ -220,9 +220,9 @@ impl World {
         let millis = self.now.since_start().as_millis();
         let time = format!("{}.{:03}s", millis / 1000, millis % 1000);
         let cause: String = cause.chars().take(60).collect();
-        writeln!(self.transcript, "{time:>9}  {cause}").expect("a string takes everything");
+        writeln!(self.transcript, "{time:<8} {cause}").expect("a string takes everything");
         for said in said {
-            writeln!(self.transcript, "               {said}").expect("a string takes everything");
+            writeln!(self.transcript, "           {said}").expect("a string takes everything");
         }
     }
 
