@@ -11,6 +11,7 @@ mod client;
 mod doors;
 mod peers;
 mod raw;
+pub mod servers;
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{self, Receiver};

@@ -1,0 +1,158 @@
+//! Clients that nobody here wrote talk to both runtimes: `ws` or Node's own WebSocket, and websocat.
+//!
+//! One that is not installed is left out, and the test says so; with `ROUNDTABLE_FOREIGN=required`
+//! it fails instead unless at least one is there.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::{env, io, thread};
+
+use roundtable_tests::conformance::servers::{on_smol, on_threads};
+use roundtable_tests::conformance::{BACKSTOP, Client, Runtime, settings};
+use serde_json::{Value, json};
+
+const RUNTIMES: [(&str, Runtime); 2] = [("runtime-smol", on_smol), ("runtime-std", on_threads)];
+
+/// A program that takes a WebSocket address, and then lines in and lines out.
+struct Tool {
+    program: &'static str,
+    arguments: Vec<String>,
+    /// What it writes by itself at the end.
+    farewell: Option<&'static str>,
+}
+
+impl Tool {
+    /// Node, if it has a WebSocket: the package `ws`, or from version 22 on its own.
+    fn node() -> Option<Self> {
+        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("foreign/lines.mjs");
+        let script = script.to_str().expect("a folder in UTF-8").to_owned();
+        is_there("node", &[&script, "--which"]).then(|| Self {
+            program: "node",
+            arguments: vec![script],
+            farewell: Some("closed 1000"),
+        })
+    }
+
+    fn websocat() -> Option<Self> {
+        is_there("websocat", &["--version"]).then(|| Self {
+            program: "websocat",
+            arguments: Vec::new(),
+            farewell: None,
+        })
+    }
+
+    fn start(&self, address: &str) -> Session {
+        let mut child = Command::new(self.program)
+            .args(&self.arguments)
+            .arg(address)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program was there a moment ago");
+        let output = BufReader::new(child.stdout.take().expect("a pipe"));
+        let (tell, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                // Nobody listens any more where the test has failed.
+                let _unheard = tell.send(line);
+            }
+        });
+        Session { input: child.stdin.take(), child, lines }
+    }
+}
+
+fn is_there(program: &str, arguments: &[&str]) -> bool {
+    let output = Command::new(program).args(arguments).stderr(Stdio::null()).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// A program that runs.
+struct Session {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+}
+
+impl Session {
+    fn say(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("still open");
+        writeln!(input, "{line}").expect("the program reads");
+    }
+
+    fn line(&self) -> String {
+        self.lines.recv_timeout(BACKSTOP).expect("the program writes a line")
+    }
+
+    fn expect(&self, kind: &str) -> Value {
+        let line = self.line();
+        let frame: Value = serde_json::from_str(&line).expect("a line is a frame");
+        assert_eq!(frame["type"], kind, "{frame}");
+        frame
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+/// A whole conversation with somebody who uses our own client.
+fn converse(tool: &Tool, runtime: Runtime) {
+    let server = runtime(&settings());
+    let (mut bob, _) = Client::join(server.addr, "lobby", "bob");
+    let mut ann = tool.start(&format!("ws://{}/ws?room=lobby&name=ann", server.addr));
+    assert_eq!(ann.expect("welcome")["user"], "ann");
+    assert_eq!(ann.expect("joined")["room"], "lobby");
+    ann.say("hi there");
+    assert_eq!(ann.expect("message")["data"], "hi there");
+    bob.expect_message("ann", &json!("hi there"));
+    bob.say("h\u{e9}llo ann");
+    bob.expect("message");
+    let message = ann.expect("message");
+    assert_eq!((&message["from"], &message["data"]), (&json!("bob"), &json!("h\u{e9}llo ann")));
+    ann.say("{\"type\":\"publish\",\"id\":1,\"room\":\"lobby\",\"data\":{\"n\":1}}");
+    assert_eq!(ann.expect("ack")["seq"], 3);
+    assert_eq!(ann.expect("message")["data"], json!({ "n": 1 }));
+    bob.expect_message("ann", &json!({ "n": 1 }));
+    let long = "x".repeat(30_000);
+    ann.say(&long);
+    assert_eq!(ann.expect("message")["data"], long);
+    bob.expect_message("ann", &json!(long));
+    ann.say("{\"type\":\"bye\"}");
+    assert_eq!(ann.expect("bye")["code"], 1000);
+    if let Some(farewell) = tool.farewell {
+        assert_eq!(ann.line(), farewell);
+    }
+    drop(ann);
+    server.shut();
+}
+
+#[test]
+fn clients_that_others_wrote_can_chat() {
+    let tools = [Tool::node(), Tool::websocat()];
+    let tools: Vec<Tool> = tools.into_iter().flatten().collect();
+    for (name, runtime) in RUNTIMES {
+        for tool in &tools {
+            tell(&format!("{} talks to {name}", tool.program));
+            converse(tool, runtime);
+        }
+    }
+    if tools.is_empty() {
+        let how = "npm install --no-package-lock --prefix tests/foreign (with Node 20 or later), \
+                   or cargo install websocat";
+        let required = env::var_os("ROUNDTABLE_FOREIGN").is_some_and(|value| value == "required");
+        assert!(!required, "no foreign client is installed: {how}");
+        tell(&format!("left out: no foreign client is installed. To include one: {how}"));
+    }
+}
+
+/// Says something that the test runner does not swallow.
+fn tell(line: &str) {
+    // A closed standard error is no reason to fail.
+    let _unheard = writeln!(io::stderr(), "foreign: {line}");
+}
