@@ -117,7 +117,9 @@ impl Driver {
     }
 
     pub(crate) fn play(&mut self, steps: &[Step]) {
-        steps.iter().for_each(|step| self.step(step));
+        for step in steps {
+            self.step(step);
+        }
     }
 
     pub(crate) fn step(&mut self, step: &Step) {

@@ -132,7 +132,7 @@ fn a_drain_ends_in_time() {
     check_with(
         |config| {
             small(config);
-            config.write_timeout = core::time::Duration::from_secs(60);
+            config.write_timeout = core::time::Duration::from_mins(1);
         },
         r#"
         0s ann connects

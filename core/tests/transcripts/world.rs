@@ -157,7 +157,7 @@ impl World {
                     greeting.room = RoomChoice::Named(room.parse().expect("a room's name"));
                 }
                 Some(("name", "")) => greeting.name = None,
-                Some(("name", wished)) => greeting.name = wished.parse().ok(),
+                Some(("name", called)) => greeting.name = called.parse().ok(),
                 _ => greeting.framing = Framing::Strict,
             }
         }
@@ -175,7 +175,7 @@ impl World {
         let mut said = Vec::new();
         loop {
             for command in std::mem::take(&mut self.commands) {
-                said.extend(self.carry_out(command));
+                said.push(self.carry_out(command));
             }
             for conn in self.people.values_mut().filter_map(Person::offer) {
                 let (conn, bytes) = conn;
@@ -191,7 +191,7 @@ impl World {
         }
     }
 
-    fn carry_out(&mut self, command: Command) -> Option<String> {
+    fn carry_out(&mut self, command: Command) -> String {
         match command {
             Command::Send { to, text } => {
                 let to: Vec<ConnId> = to.iter().collect();
@@ -200,19 +200,19 @@ impl World {
                 }
                 let to: Vec<&str> = to.iter().map(|conn| self.name(*conn)).collect();
                 let to = to.join(", ");
-                Some(format!("{} -> {to}", self.brief(&text)))
+                format!("{} -> {to}", self.brief(&text))
             }
             Command::Ping { conn } => {
                 self.of(conn).queue.push_back(frame_len(0));
-                Some(format!("ping {}", self.name(conn)))
+                format!("ping {}", self.name(conn))
             }
             Command::Close { conn, code, queue } => {
                 let name = self.name(conn).to_owned();
                 let dropped = if queue == Queue::Drop { ", dropping" } else { "" };
                 self.people.remove(&name);
-                Some(format!("close {name} {} {}{dropped}", code.number(), code.reason()))
+                format!("close {name} {} {}{dropped}", code.number(), code.reason())
             }
-            Command::Drained => Some("drained".to_owned()),
+            Command::Drained => "drained".to_owned(),
         }
     }
 
