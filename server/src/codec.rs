@@ -4,6 +4,9 @@
 //! socket. What it would answer on its own is thrown away; the answers are made here and go through
 //! the one writer. In front of it, [`Scanner`](crate::scanner) looks at every frame's header, since
 //! an endless stream of empty fragments never becomes a message that could be counted.
+//!
+//! Between two messages there is nothing to remember, so nothing is: tungstenite's state and its
+//! buffers live from a message's first byte to its last, and a silent connection has neither.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -13,7 +16,7 @@ use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
 
 use crate::frame::{self, Frame};
-use crate::scanner::Scanner;
+use crate::scanner::{Scan, Scanner};
 use crate::settings::Settings;
 
 /// Other signs of life than messages are told this often.
@@ -46,8 +49,10 @@ pub enum Input {
 }
 
 /// The reading half of one WebSocket connection.
+#[derive(Debug)]
 pub struct Codec {
-    context: WebSocketContext,
+    /// What tungstenite knows of the message that is not complete.
+    context: Option<Box<WebSocketContext>>,
     scanner: Scanner,
     limits: Limits,
     frames: Bucket,
@@ -59,27 +64,22 @@ pub struct Codec {
 
 #[derive(Clone, Copy, Debug)]
 struct Limits {
-    frames: Rate,
+    message_bytes: usize,
     message_timeout: Duration,
+    frames: Rate,
 }
 
 impl Codec {
     /// A codec for a connection whose upgrade succeeded.
     pub fn new(settings: &Settings) -> Self {
-        let most = settings.hub.max_message_bytes;
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(0)
-            .max_write_buffer_size(most)
-            .max_message_size(Some(most))
-            .max_frame_size(Some(most));
         let wire = &settings.wire;
         Self {
-            context: WebSocketContext::new(Role::Server, Some(config)),
+            context: None,
             scanner: Scanner::default(),
             limits: Limits {
-                frames: Rate::new(wire.frame_burst, wire.frames_per_second),
+                message_bytes: settings.hub.max_message_bytes,
                 message_timeout: wire.message_timeout,
+                frames: Rate::new(wire.frame_burst, wire.frames_per_second),
             },
             frames: Bucket::default(),
             told: None,
@@ -96,39 +96,41 @@ impl Codec {
             return;
         }
         let before = inputs.len();
-        let frames = self.scanner.scan(bytes);
-        let is_flood = frames > 0 && !self.frames.wait(now, self.limits.frames, frames).is_zero();
-        if is_flood {
-            return self.fail(CloseCode::RateLimited, inputs);
+        let (frames, rate) = (&mut self.frames, self.limits.frames);
+        let scan = self.scanner.scan(bytes, || {
+            let is_admitted = frames.wait(now, rate, 1).is_zero();
+            if is_admitted {
+                frames.take(now, rate, 1);
+            }
+            is_admitted
+        });
+        self.read(&bytes[..scan.admitted], inputs);
+        if scan.admitted < bytes.len() && !self.is_over {
+            self.fail(CloseCode::RateLimited, inputs);
         }
-        self.frames.take(now, self.limits.frames, frames);
-        self.read(bytes, inputs);
-        self.began = if self.scanner.is_between_messages() {
-            None
-        } else if inputs[before..].iter().any(|input| matches!(input, Input::Text(_))) {
-            Some(now)
-        } else {
-            self.began.or(Some(now))
-        };
+        self.remember(now, &scan);
         self.tell_life(now, before, inputs);
     }
 
-    /// When a message that has begun must be complete.
+    /// When a message that has begun must be complete: then [`Codec::expire`] is due.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.began.filter(|_| !self.is_over).map(|began| began + self.limits.message_timeout)
+        self.began.map(|began| began + self.limits.message_timeout)
     }
 
     /// The deadline has passed: the peer is told so.
     pub fn expire(&mut self, inputs: &mut Vec<Input>) {
         if !self.is_over {
             self.fail(CloseCode::Protocol, inputs);
+            self.forget();
         }
     }
 
     fn read(&mut self, bytes: &[u8], inputs: &mut Vec<Input>) {
+        let most = self.limits.message_bytes;
+        let context = self.context.get_or_insert_with(|| Box::new(context(most)));
         let mut memory = Memory(bytes);
         loop {
-            match self.context.read(&mut memory) {
+            match context.read(&mut memory) {
                 Ok(Message::Text(text)) => inputs.push(Input::Text(text.as_str().to_owned())),
                 Ok(Message::Binary(_)) => inputs.push(Input::Binary),
                 Ok(Message::Ping(payload)) => inputs.push(Input::Pong(frame::pong(&payload))),
@@ -151,6 +153,20 @@ impl Codec {
         inputs.push(Input::Fail { code, frame: frame::close(code) });
     }
 
+    /// Keeps what belongs to a message that is not complete, and nothing else.
+    fn remember(&mut self, now: Timestamp, scan: &Scan) {
+        if self.is_over || self.scanner.is_between_messages() {
+            self.forget();
+        } else if scan.passed_boundary || self.began.is_none() {
+            self.began = Some(now);
+        }
+    }
+
+    fn forget(&mut self) {
+        self.context = None;
+        self.began = None;
+    }
+
     /// Adds [`Input::Heard`] where nothing else shows that the peer lives.
     fn tell_life(&mut self, now: Timestamp, before: usize, inputs: &mut Vec<Input>) {
         let shows_life = |input: &Input| matches!(input, Input::Text(_) | Input::Binary);
@@ -161,6 +177,18 @@ impl Codec {
             inputs.push(Input::Heard);
         }
     }
+}
+
+/// tungstenite's state before a message's first byte. A longer message or frame than `most` bytes is
+/// refused by its header, before there is memory for it.
+fn context(most: usize) -> WebSocketContext {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(most)
+        .max_message_size(Some(most))
+        .max_frame_size(Some(most));
+    WebSocketContext::new(Role::Server, Some(config))
 }
 
 /// The bytes that came, as the stream that tungstenite wants.
