@@ -38,6 +38,21 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// Every code, in the order of their declaration.
+    pub const ALL: [Self; 11] = [
+        Self::BadJson,
+        Self::BadType,
+        Self::BadField,
+        Self::TooLarge,
+        Self::NotJoined,
+        Self::RoomFull,
+        Self::RoomLimit,
+        Self::RateLimited,
+        Self::Unsupported,
+        Self::Overloaded,
+        Self::Draining,
+    ];
+
     /// Whether the same request can succeed if it is made again.
     pub const fn retry(self) -> &'static str {
         match self {
