@@ -102,7 +102,6 @@ function tell(news) {
       break;
     case "joined":
       if (news.isNewRun) timeline.restart();
-      if (news.isFresh) timeline.clearKnown();
       if (news.isFresh) timeline.more = news.more;
       break;
     case "entry":

@@ -136,8 +136,9 @@ export class Session {
       act.send.push({ type: "leave", room: frame.room });
       return;
     }
-    const isNewRun = at.epoch !== null && at.epoch !== frame.epoch;
-    const isFresh = at.epoch === null || isNewRun || frame.reason === "ahead";
+    // A log that is behind what one has seen is another one, whatever it is called.
+    const isNewRun = at.epoch !== null && (at.epoch !== frame.epoch || frame.reason === "ahead");
+    const isFresh = at.epoch === null || isNewRun;
     const before = at.seq;
     at.isJoined = true;
     at.epoch = frame.epoch;

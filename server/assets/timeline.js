@@ -48,14 +48,6 @@ export class Timeline {
     if (this.items.length > 0) this.items.push({ kind: "break" });
   }
 
-  /** What comes is a fresh start: what is known of this run is forgotten, to be given again. */
-  clearKnown() {
-    const start = this.items.findLastIndex((item) => item.kind === "break") + 1;
-    this.items.splice(start);
-    this.known.clear();
-    this.isRepainted = true;
-  }
-
   /** Draws into `list` what it does not show yet. */
   paint(list) {
     if (this.isRepainted || list.dataset.shown === undefined || list.children.length === 0) {

@@ -1,6 +1,8 @@
 //! The reference hub, the event generator, and conformance over real sockets.
 
 pub mod audit;
+#[cfg(feature = "sockets")]
+pub mod browser;
 mod check;
 pub mod compare;
 #[cfg(feature = "sockets")]

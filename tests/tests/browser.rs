@@ -1,0 +1,97 @@
+//! The page in a real browser: two windows, two people, a server that goes away and comes back.
+//!
+//! Without a browser the test is left out, and says so. `ROUNDTABLE_BROWSER=required` makes that a
+//! failure, `ROUNDTABLE_BROWSER=/path/to/chromium` names one.
+
+use std::env;
+
+use roundtable_tests::browser::{self, Browser, Window};
+use roundtable_tests::conformance::servers::on_smol;
+use roundtable_tests::conformance::{Server, settings};
+use serde_json::json;
+
+/// Enters the page at `server` under a name.
+fn enter<'a>(browser: &'a Browser, server: &Server, name: &str) -> Window<'a> {
+    let window = browser.open(&format!("http://{}/?name={name}&room=lobby", server.addr));
+    window.wait_until("document.querySelector('#room').value === 'lobby'");
+    window.enter("#room", "lobby");
+    window.wait_until("document.querySelector('#state').dataset.state === 'online'");
+    window.wait_until(&format!("document.querySelector('#me').textContent === '{name}'"));
+    window
+}
+
+fn sees(window: &Window<'_>, text: &str) {
+    let text = json!(text);
+    window.wait_until(&format!(
+        "[...document.querySelectorAll('#log .words')].some((line) => line.textContent === {text})"
+    ));
+}
+
+/// What was said, in the order in which it is shown.
+fn shown(window: &Window<'_>) -> serde_json::Value {
+    window.evaluate("[...document.querySelectorAll('#log .words')].map((line) => line.textContent)")
+}
+
+fn is(window: &Window<'_>, state: &str) {
+    window.wait_until(&format!("document.querySelector('#state').dataset.state === '{state}'"));
+}
+
+#[test]
+fn two_windows_chat_and_come_back_after_a_restart() {
+    let Some(program) = browser::program() else {
+        let is_required = env::var("ROUNDTABLE_BROWSER").is_ok_and(|value| value == "required");
+        assert!(!is_required, "there is no browser: install chromium");
+        eprintln!(
+            "left out: there is no browser; install chromium, or name one with \
+                   ROUNDTABLE_BROWSER=/path/to/it"
+        );
+        return;
+    };
+    let browser = Browser::start(program);
+    let mut settings = settings();
+    let server = on_smol(&settings);
+    settings.listen = server.addr;
+    let ann = enter(&browser, &server, "ann");
+    let bob = enter(&browser, &server, "bob");
+
+    ann.enter("#text", "Good morning!");
+    sees(&bob, "Good morning!");
+    bob.enter("#text", "<img src=x onerror='document.title=1'> & <b>bold</b>");
+    sees(&ann, "<img src=x onerror='document.title=1'> & <b>bold</b>");
+    assert_eq!(ann.evaluate("document.querySelectorAll('#log b, #log img').length"), 0);
+    assert_eq!(
+        ann.evaluate("document.querySelector('#log .mine .words').textContent"),
+        "Good morning!"
+    );
+
+    ann.enter("#other", "kitchen");
+    ann.wait_until("document.querySelector('#title').textContent === 'kitchen'");
+    ann.enter("#text", "Anybody here?");
+    sees(&ann, "Anybody here?");
+    bob.enter("#text", "Where is ann?");
+    ann.wait_until("document.querySelector('#rooms .badge')?.textContent === '1'");
+    ann.evaluate("document.querySelector('#rooms button').click()");
+    sees(&ann, "Where is ann?");
+
+    server.shut();
+    is(&ann, "offline");
+    is(&bob, "offline");
+    ann.enter("#text", "Said while nobody listened");
+    let server = on_smol(&settings);
+    is(&ann, "online");
+    is(&bob, "online");
+    sees(&bob, "Said while nobody listened");
+    bob.enter("#text", "And on we go");
+    sees(&ann, "And on we go");
+    sees(&bob, "And on we go");
+    let all = json!([
+        "Good morning!",
+        "<img src=x onerror='document.title=1'> & <b>bold</b>",
+        "Where is ann?",
+        "Said while nobody listened",
+        "And on we go",
+    ]);
+    assert_eq!(shown(&ann), all);
+    assert_eq!(shown(&bob), all);
+    server.shut();
+}
