@@ -165,3 +165,103 @@ impl Inbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::pin::pin;
+
+    use roundtable::{ConnId, Recipients, Timestamp};
+    use smol::channel::{Sender, bounded};
+
+    use super::*;
+    use crate::turn::{Slot, Turn};
+
+    const CONN: ConnId = ConnId::new(0);
+
+    /// Echoes, and writes down what it is handed.
+    struct Echo<'a>(&'a RefCell<Vec<Event>>);
+
+    impl Machine for Echo<'_> {
+        fn handle(&mut self, _: Timestamp, event: Event, commands: &mut Vec<Command>) {
+            match &event {
+                Event::Text { conn, text } => {
+                    let to = Recipients::One(*conn);
+                    commands.push(Command::Send { to, text: text.as_str().into() });
+                }
+                Event::Drain { .. } => commands.push(Command::Drained),
+                _ => {}
+            }
+            self.0.borrow_mut().push(event);
+        }
+
+        fn next_deadline(&self) -> Option<Timestamp> {
+            None
+        }
+    }
+
+    fn driver() -> (Driver, Slot, Sender<Event>, Sender<Signal>) {
+        let (shards, mut slots) = Shards::new(1);
+        let (events_in, events) = bounded(8);
+        let (signals_in, signals) = bounded(8);
+        let inbox = Inbox { events, signals, drain_within: Duration::ZERO };
+        let limits = Limits { events: 2, bytes: 1000 };
+        let driver = Driver { clock: Clock::start(), inbox, shards, limits };
+        (driver, slots.remove(0), events_in, signals_in)
+    }
+
+    fn text(text: &str) -> Event {
+        Event::Text { conn: CONN, text: text.to_owned() }
+    }
+
+    #[test]
+    fn flushed_waits_for_the_answer_to_the_turn_before_and_comes_behind_its_backlogs() {
+        let heard = RefCell::new(Vec::new());
+        let handed = || std::mem::take(&mut *heard.borrow_mut());
+        let (driver, slot, events, signals) = driver();
+        let mut echo = Echo(&heard);
+        let mut run = pin!(driver.run(&mut echo));
+        smol::block_on(async {
+            events.send(text("a")).await.expect("room");
+            assert!(future::poll_once(&mut run).await.is_none());
+            assert_eq!(handed(), [text("a"), Event::Flushed]);
+            let first: Turn = slot.turns.try_recv().expect("the turn is posted");
+            assert_eq!(first.sends.len(), 1);
+
+            // While the shard is busy with that, no further turn comes to its end.
+            events.send(text("b")).await.expect("room");
+            events.send(text("c")).await.expect("room");
+            events.send(text("d")).await.expect("room");
+            assert!(future::poll_once(&mut run).await.is_none());
+            assert_eq!(handed(), []);
+
+            let answer = Turn { backlogs: vec![(CONN, 3)], ..Turn::default() };
+            slot.answers.try_send(answer).expect("room");
+            assert!(future::poll_once(&mut run).await.is_none());
+            let backlog = Event::Backlog { conn: CONN, bytes: 3 };
+            // A turn is two events here; the third begins the next one.
+            let turn = [backlog, Event::Flushed, text("b"), text("c"), Event::Flushed, text("d")];
+            assert_eq!(handed(), turn);
+            assert_eq!(slot.turns.try_recv().expect("the turn is posted").sends.len(), 2);
+
+            signals.try_send(Signal::Report { shard: 0 }).expect("room");
+            signals.try_send(Signal::Stop).expect("room");
+            for sends in [1, 0] {
+                slot.answers.try_send(Turn::default()).expect("room");
+                assert!(future::poll_once(&mut run).await.is_none());
+                assert_eq!(slot.turns.try_recv().expect("a turn").sends.len(), sends);
+            }
+            slot.answers.try_send(Turn::default()).expect("room");
+            assert!(future::poll_once(&mut run).await.expect("it is drained").is_ok());
+        });
+    }
+
+    #[test]
+    fn a_shard_that_is_lost_ends_the_loop() {
+        let heard = RefCell::new(Vec::new());
+        let (driver, slot, events, signals) = driver();
+        signals.try_send(Signal::ShardLost).expect("room");
+        assert!(smol::block_on(driver.run(&mut Echo(&heard))).is_err());
+        drop((slot, events));
+    }
+}
