@@ -1,5 +1,4 @@
-//! A WebSocket chat hub as a pure, deterministic, sans-IO state machine.
-
+#![doc = include_str!("../README.md")]
 #![no_std]
 
 extern crate alloc;

@@ -24,12 +24,12 @@ fn the_examples_are_what_the_hub_says() {
         match part {
             Part::Block { language: "roundtable", text } => {
                 examples += 1;
-                told.push_str(&format!("```roundtable\n{}```\n", Scene::play(text)));
+                told += &fenced("roundtable", &Scene::play(text));
             }
             Part::Block { language, text } => {
-                told.push_str(&format!("```{language}\n{text}```\n"));
+                told += &fenced(language, text);
             }
-            Part::Line(line) => told.push_str(&format!("{line}\n")),
+            Part::Line(line) => told = told + line + "\n",
         }
     }
     assert!(examples >= 15, "only {examples} examples were found");
@@ -103,6 +103,10 @@ fn the_version_is_the_protocols() {
     assert!(DOCUMENT.contains(&format!("\"v\":{VERSION}")));
 }
 
+fn fenced(language: &str, text: &str) -> String {
+    format!("```{language}\n{text}```\n")
+}
+
 /// A piece of the document.
 enum Part<'a> {
     Line(&'a str),
@@ -163,7 +167,7 @@ impl Scene {
             told: String::new(),
         };
         for line in example.lines().filter(|line| !line.starts_with('<')) {
-            scene.told.push_str(&format!("{line}\n"));
+            scene.write(line);
             match line.split_once(' ') {
                 Some((">", text)) => scene.say(CLIENT, text),
                 Some(("#", what)) => scene.set_up(what),
@@ -252,7 +256,7 @@ impl Scene {
 
     fn read_again(&mut self) {
         for text in self.stalled.take().expect("the client did not read") {
-            self.tell(&text);
+            self.receive(&text);
         }
         let conn = self.people[CLIENT];
         self.handle(Event::Backlog { conn, bytes: 0 });
@@ -303,19 +307,18 @@ impl Scene {
                 if to.iter().any(|conn| Some(conn) == client) {
                     match &mut self.stalled {
                         Some(queue) => queue.push(text.to_string()),
-                        None => self.tell(&text),
+                        None => self.receive(&text),
                     }
                 }
             }
             Command::Ping { conn } => {
                 if Some(conn) == client {
-                    self.told.push_str("< (ping)\n");
+                    self.write("< (ping)");
                 }
             }
             Command::Close { conn, code, .. } => {
                 if Some(conn) == client {
-                    let line = format!("< (close {} {})\n", code.number(), code.reason());
-                    self.told.push_str(&line);
+                    self.write(&format!("< (close {} {})", code.number(), code.reason()));
                 }
                 self.people.retain(|_, of| *of != conn);
             }
@@ -324,12 +327,17 @@ impl Scene {
     }
 
     /// Writes down a frame, with long texts shortened.
-    fn tell(&mut self, text: &str) {
+    fn receive(&mut self, text: &str) {
         let shortened = match (text.find("xxxx"), text.rfind("xxxx")) {
             (Some(from), Some(to)) => format!("{}xxxx…{}", &text[..from], &text[to + 4..]),
             _ => text.to_owned(),
         };
-        self.told.push_str(&format!("< {shortened}\n"));
+        self.write(&format!("< {shortened}"));
+    }
+
+    fn write(&mut self, line: &str) {
+        self.told.push_str(line);
+        self.told.push('\n');
     }
 }
 
