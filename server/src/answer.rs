@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 /// A short answer in words, after which the connection ends.
 pub(crate) fn plain(status: u16, words: &str, headers: &[(&str, &str)]) -> Vec<u8> {
-    let mut all = vec![("Content-Type", "text/plain; charset=utf-8")];
+    let mut all =
+        vec![("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")];
     // What stands in `headers` about the connection says more than the usual.
     if !headers.iter().any(|(name, _)| *name == "Connection") {
         all.push(("Connection", "close"));

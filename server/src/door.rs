@@ -50,6 +50,7 @@ pub enum Knock {
     },
 }
 
+/// The answer to a request that is not granted.
 type Refusal = Vec<u8>;
 
 impl Door {
@@ -81,21 +82,19 @@ impl Door {
 
     /// The answer to a connection for which there is no room.
     pub fn full_answer() -> Vec<u8> {
-        answer::plain(503, "the server is full\n", &[("Retry-After", "5")])
+        unavailable("the server is full\n")
     }
 
     fn open(&self, readiness: Readiness, request: &Request<'_, '_>, consumed: usize) -> Knock {
-        let opened = refuse_smuggling(request).and_then(|()| {
-            let target = request.path.unwrap_or_default();
-            let (path, query) = target.split_once('?').unwrap_or((target, ""));
-            if path == "/ws" {
-                return self
-                    .upgrade(readiness, request, query)
-                    .map(|(response, greeting)| Knock::Upgrade { response, greeting, consumed });
-            }
-            Err(plain_request(readiness, request, path))
+        let (path, query) = path_and_query(request);
+        let opened = refuse_smuggling(request).and_then(|()| match path {
+            "/ws" => self.upgrade(readiness, request, query),
+            _ => Err(plain_request(readiness, request, path)),
         });
-        opened.unwrap_or_else(Knock::Answer)
+        match opened {
+            Ok((response, greeting)) => Knock::Upgrade { response, greeting, consumed },
+            Err(answer) => Knock::Answer(answer),
+        }
     }
 
     /// Checks the handshake (RFC 6455 §4.2.1), and answers it.
@@ -111,19 +110,14 @@ impl Door {
         let is_upgrade = has_token(request, "Upgrade", "websocket")
             && has_token(request, "Connection", "upgrade")
             && request.version == Some(1);
-        if !is_upgrade {
-            let headers = [("Upgrade", "websocket"), ("Connection", "Upgrade, close")];
-            return Err(answer::plain(426, "this is a WebSocket\n", &headers));
-        }
-        if the_only(request, "Sec-WebSocket-Version")? != Some("13") {
-            let headers = [("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket")];
-            return Err(answer::plain(426, "only version 13 is spoken\n", &headers));
+        if !is_upgrade || the_only(request, "Sec-WebSocket-Version")? != Some("13") {
+            return Err(upgrade_required());
         }
         let key = the_only(request, "Sec-WebSocket-Key")?.filter(|key| is_key(key));
         let key = key.ok_or_else(|| answer::plain(400, "no valid Sec-WebSocket-Key\n", &[]))?;
         self.check_origin(request)?;
         if readiness == Readiness::Draining {
-            return Err(answer::plain(503, "the server stops\n", &[("Retry-After", "5")]));
+            return Err(unavailable("the server stops\n"));
         }
         let offers = has_token(request, "Sec-WebSocket-Protocol", SUBPROTOCOL);
         let mut greeting = greeting(query)?;
@@ -139,15 +133,30 @@ impl Door {
     fn check_origin(&self, request: &Request<'_, '_>) -> Result<(), Refusal> {
         let host = the_only(request, "Host")?;
         let Some(origin) = the_only(request, "Origin")? else { return Ok(()) };
-        let authority = origin.split_once("://").map(|(_, authority)| authority);
-        let is_own = host.is_some_and(|host| {
-            authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
-        });
-        if is_own || self.origins.contains(origin) {
+        if self.origins.contains(origin) || host.is_some_and(|host| is_own(origin, host)) {
             return Ok(());
         }
         Err(answer::plain(403, "pages of this origin may not connect\n", &[]))
     }
+}
+
+/// Whether a page of `origin` was served under the name that the request calls this server by. The
+/// scheme is that of whoever speaks TLS in front of it, so both will do.
+fn is_own(origin: &str, host: &str) -> bool {
+    let scheme = origin.split_once("://");
+    scheme.is_some_and(|(scheme, authority)| {
+        let is_web = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+        is_web && !host.is_empty() && authority.eq_ignore_ascii_case(host)
+    })
+}
+
+/// The two parts of the request's target, which a proxy may send with a scheme and a host before
+/// them (RFC 9112 §3.2.2).
+fn path_and_query<'a>(request: &Request<'_, 'a>) -> (&'a str, &'a str) {
+    let target = request.path.unwrap_or_default();
+    let after_scheme = target.strip_prefix("http://").or_else(|| target.strip_prefix("https://"));
+    let target = after_scheme.map_or(target, |rest| rest.find('/').map_or("/", |at| &rest[at..]));
+    target.split_once('?').unwrap_or((target, ""))
 }
 
 /// What is no WebSocket: the page and its parts, and the state of health.
@@ -158,26 +167,39 @@ fn plain_request(readiness: Readiness, request: &Request<'_, '_>, path: &str) ->
     }
     let whole = match (path, readiness) {
         ("/healthz", _) | ("/readyz", Readiness::Serving) => answer::plain(200, "ok\n", &[]),
-        ("/readyz", Readiness::Draining) => {
-            answer::plain(503, "draining\n", &[("Retry-After", "5")])
-        }
+        ("/readyz", Readiness::Draining) => unavailable("draining\n"),
         _ => match page::find(path) {
-            Some(asset) => page::answer(asset, header(request, "If-None-Match").next()),
+            Some(asset) => page::answer(asset, header(request, "If-None-Match")),
             None => answer::plain(404, "nothing is here\n", &[]),
         },
     };
     if method == "HEAD" { answer::without_body(whole) } else { whole }
 }
 
-/// A request that announces a body could hide another request behind it (RFC 9112 §11.2).
+/// RFC 9110 §15.5.22, and RFC 6455 §4.4 for the version.
+fn upgrade_required() -> Vec<u8> {
+    let headers = [
+        ("Connection", "Upgrade, close"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+    ];
+    answer::plain(426, "this is a WebSocket, of version 13 over HTTP/1.1\n", &headers)
+}
+
+fn unavailable(words: &str) -> Vec<u8> {
+    answer::plain(503, words, &[("Retry-After", "5")])
+}
+
+/// A request that announces a body could hide another request behind it (RFC 9112 §11.2). Methods
+/// that may have one are refused anyway, and the connection ends with the answer.
 fn refuse_smuggling(request: &Request<'_, '_>) -> Result<(), Refusal> {
     let has_body = header(request, "Transfer-Encoding").next().is_some()
         || header(request, "Content-Length").any(|length| length != "0");
-    let is_post = !matches!(request.method, Some("GET" | "HEAD"));
-    if has_body && !is_post {
+    if has_body && matches!(request.method, Some("GET" | "HEAD")) {
         return Err(answer::plain(400, "a request here has no body\n", &[]));
     }
-    if request.version == Some(1) && the_only(request, "Host")?.is_none() {
+    // RFC 9112 §3.2.
+    if the_only(request, "Host")?.is_none() && request.version == Some(1) {
         return Err(answer::plain(400, "no Host\n", &[]));
     }
     Ok(())

@@ -38,9 +38,12 @@ pub(crate) fn find(path: &str) -> Option<&'static Asset> {
     ASSETS.iter().find(|asset| asset.path == path)
 }
 
-/// The asset, or word that the browser has it already.
-pub(crate) fn answer(asset: &Asset, known: Option<&str>) -> Vec<u8> {
+/// The asset, or word that the browser has it already: `known` is what stands in `If-None-Match`
+/// (RFC 9110 §13.1.2, by weak comparison).
+pub(crate) fn answer<'a>(asset: &Asset, known: impl Iterator<Item = &'a str>) -> Vec<u8> {
     let tag = tag(asset.body);
+    let is_tag = |found: &str| found == "*" || found.strip_prefix("W/").unwrap_or(found) == tag;
+    let is_known = known.flat_map(|list| list.split(',')).any(|found| is_tag(found.trim()));
     let headers = [
         ("Content-Type", asset.kind),
         ("Content-Security-Policy", POLICY),
@@ -51,7 +54,7 @@ pub(crate) fn answer(asset: &Asset, known: Option<&str>) -> Vec<u8> {
         ("ETag", &tag),
         ("Connection", "close"),
     ];
-    if known.is_some_and(|known| known == tag) {
+    if is_known {
         answer::whole(304, &headers, &[])
     } else {
         answer::whole(200, &headers, asset.body)
