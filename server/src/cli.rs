@@ -22,11 +22,13 @@ pub enum Start {
 
 /// Reads the process's words and starts the log.
 pub fn start(program: Command) -> Start {
-    let arguments = std::env::args().skip(1);
-    let invocation = match Settings::read(program, arguments, std::env::vars()) {
+    // What is not Unicode elsewhere in the environment is none of ours.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let invocation = match Settings::read(program, std::env::args_os().skip(1), environment) {
         Ok(invocation) => invocation,
         Err(error) if error.exit_code() == 0 => {
-            println!("{error}");
+            say(&error);
             return Start::End(ExitCode::SUCCESS);
         }
         Err(error) => {
@@ -35,21 +37,22 @@ pub fn start(program: Command) -> Start {
         }
     };
     if invocation.print_config {
-        print!("{}", invocation.settings.to_toml());
+        say(&invocation.settings.to_toml().trim_end());
         return Start::End(ExitCode::SUCCESS);
     }
-    if let Err(error) = log::start(&invocation.settings) {
-        eprintln!("--log {}: {error}", invocation.settings.log);
-        return Start::End(ExitCode::from(2));
-    }
+    log::start(&invocation.settings);
     Start::Go(Box::new(invocation))
 }
 
 /// Says where the server listens: the first line on standard output.
 pub fn announce(address: SocketAddr) {
-    println!("listening on http://{address}");
-    // Nobody may listen to it; the server serves all the same.
-    let _closed = std::io::stdout().flush();
+    say(&format_args!("listening on http://{address}"));
+}
+
+/// Writes a line to standard output. A reader that has gone away, like `head`, is no reason to end.
+fn say(line: &dyn Display) {
+    let mut output = std::io::stdout().lock();
+    let _nobody_reads = writeln!(output, "{line}").and_then(|()| output.flush());
 }
 
 /// What stopped the server, as one line, with the exit code for it.

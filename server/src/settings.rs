@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use roundtable::Config;
 
+use crate::log;
+
 pub use sources::{Invocation, SettingsError};
 pub use values::{LogFormat, Origins};
 
@@ -127,6 +129,11 @@ impl Settings {
             if span < Duration::from_millis(10) || span > Duration::from_hours(1) {
                 return Err(self.fault(name, "must be from 10ms to 1h"));
             }
+        }
+        if !log::is_filter(&self.log) {
+            let remedy = "must be error, warn, info, debug, trace, off, or a filter like \
+                          roundtable=debug,warn";
+            return Err(self.fault("log", remedy));
         }
         self.hub.validate().map_err(|error| self.fault(error.setting(), error.remedy()))
     }

@@ -7,7 +7,7 @@ use clap::Command;
 use roundtable_server::{Invocation, Settings, SettingsError};
 
 fn read(flags: &[&str], environment: &[(&str, &str)]) -> Result<Invocation, SettingsError> {
-    let flags = flags.iter().map(ToString::to_string);
+    let flags = flags.iter().map(Into::into);
     let environment = environment.iter().map(|(name, value)| (name.to_string(), value.to_string()));
     Settings::read(Command::new("roundtable"), flags, environment)
 }
@@ -53,6 +53,50 @@ fn what_is_printed_can_be_read_back() {
 }
 
 #[test]
+fn the_defaults_are_printed_as_people_would_write_them() {
+    let printed = Settings::default().to_toml();
+    for line in [
+        "listen = \"127.0.0.1:8080\"",
+        "allow_origin = []",
+        "ping_after = \"25s\"",
+        "recent = 50",
+        "max_message_bytes = \"32KiB\"",
+    ] {
+        assert!(printed.lines().any(|found| found == line), "{line} is not in\n{printed}");
+    }
+}
+
+#[test]
+fn whatever_can_be_set_has_a_flag_a_variable_and_a_key() {
+    let settings = Settings::default();
+    let printed = settings.to_toml();
+    let keys = printed.lines().filter_map(|line| line.split_once(" = ").map(|(key, _)| key));
+    let keys: Vec<&str> = keys.collect();
+    let fields = format!("{settings:#?}");
+    let fields = fields.lines().filter_map(|line| line.trim().split_once(": "));
+    // The two groups are no settings, and how far a driver runs ahead is the driver's to say.
+    let mut fields: Vec<&str> = fields.map(|(field, _)| field).collect();
+    fields.retain(|field| !["hub", "wire", "run_ahead"].contains(field));
+    assert_eq!(fields.len(), keys.len());
+    for field in fields {
+        assert!(keys.contains(&field), "{field} cannot be set");
+        let value = printed.lines().find_map(|line| line.strip_prefix(&format!("{field} = ")));
+        let value = value.unwrap().trim_matches(['"', '[', ']']);
+        let flag = format!("--{}", field.replace('_', "-"));
+        assert_eq!(read(&[&flag, value], &[]).unwrap().settings, settings);
+        let variable = format!("ROUNDTABLE_{}", field.to_uppercase());
+        assert_eq!(read(&[], &[(&variable, value)]).unwrap().settings, settings);
+    }
+}
+
+#[test]
+fn a_list_of_origins_may_be_a_list() {
+    let file = file("allow_origin = [\"https://a.example\", \"http://b.example:81\"]");
+    let settings = read(&["--config", file.path().to_str().unwrap()], &[]).unwrap().settings;
+    assert_eq!(settings.allow_origin.to_string(), "https://a.example,http://b.example:81");
+}
+
+#[test]
 fn each_wrong_word_is_one_clear_line() {
     let cases = [
         ("--ping-after", "0s", "must be from 1s to 100 days"),
@@ -62,6 +106,18 @@ fn each_wrong_word_is_one_clear_line() {
         ("--head-bytes", "1", "must be from 512 to 1048576"),
         ("--close-timeout", "0s", "must be from 10ms to 1h"),
         ("--listen", "8080", "must be an address and a port, like 127.0.0.1:8080"),
+        ("--default-room", " ", "a name needs at least one visible character"),
+        ("--plain-text", "yes", "must be publish or refuse"),
+        (
+            "--log",
+            "verbose",
+            "must be error, warn, info, debug, trace, off, or a filter like roundtable=debug,warn",
+        ),
+        (
+            "--allow-origin",
+            "example.org",
+            "must be origins like https://example.org, separated by commas, or *",
+        ),
     ];
     for (flag, value, remedy) in cases {
         assert_eq!(refusal(&[flag, value], &[]), (format!("{flag} {value}: {remedy}"), 2));
@@ -81,6 +137,11 @@ fn files_are_refused_by_name() {
     for (text, expected) in [
         ("pong = 1", "there is no setting pong"),
         ("recent = \"many\"", "recent = \"many\": must be a number, or a size like 64KiB or 1MiB"),
+        ("recent = [7]", "recent = [7]: must be a number, or a size like 64KiB or 1MiB"),
+        ("recent = -7", "recent = -7: must be a number, or a size like 64KiB or 1MiB"),
+        ("recent = 1000", "--recent 1000: must be at most 256"),
+        ("allow_origin = [7]", "allow_origin = [7]: must be a list of texts"),
+        ("log_format = \"\"\"a\nb\"\"\"", ": must be text or json"),
         ("recent = ", "TOML parse error"),
     ] {
         let file = file(text);

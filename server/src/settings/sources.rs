@@ -1,5 +1,6 @@
 //! Where settings come from: the command line, the environment, a file.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -61,12 +62,12 @@ impl Settings {
     /// `--version` come this way too, with exit code 0.
     pub fn read(
         program: Command,
-        arguments: impl IntoIterator<Item = String>,
+        arguments: impl IntoIterator<Item = OsString>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Invocation, SettingsError> {
         let program = command(program);
         let name = program.get_name().to_owned();
-        let arguments = std::iter::once(name).chain(arguments);
+        let arguments = std::iter::once(name.into()).chain(arguments);
         let mut matches = program.try_get_matches_from(arguments).map_err(|error| {
             let text = error.to_string();
             if !error.use_stderr() {
@@ -104,12 +105,9 @@ impl Settings {
             let Some(row) = ROWS.iter().find(|row| row.name == key) else {
                 return Err(SettingsError::usage(format!("{shown}: there is no setting {key}")));
             };
-            let value = match value {
-                toml::Value::String(text) => text,
-                other => other.to_string(),
-            };
-            (row.set)(self, &value).map_err(|remedy| {
-                SettingsError::usage(format!("{shown}: {key} = {value:?}: {remedy}"))
+            (row.from_toml)(self, &value).map_err(|remedy| {
+                let value = value.to_string().replace('\n', " ");
+                SettingsError::usage(format!("{shown}: {key} = {value}: {remedy}"))
             })?;
         }
         Ok(())

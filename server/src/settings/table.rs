@@ -17,6 +17,8 @@ pub(super) struct Row {
     pub(super) help: &'static str,
     pub(super) get: fn(&Settings) -> String,
     pub(super) set: fn(&mut Settings, &str) -> Result<(), String>,
+    pub(super) to_toml: fn(&Settings) -> toml::Value,
+    pub(super) from_toml: fn(&mut Settings, &toml::Value) -> Result<(), String>,
 }
 
 /// A row for the field `$($at).+` of the settings, called by its last name.
@@ -29,6 +31,10 @@ macro_rules! row {
             help: $help,
             get: |settings| settings.$($at).+.write(),
             set: |settings, text| Value::read(text).map(|value| settings.$($at).+ = value),
+            to_toml: |settings| settings.$($at).+.to_toml(),
+            from_toml: |settings, value| {
+                Value::from_toml(value).map(|value| settings.$($at).+ = value)
+            },
         }
     };
 }
@@ -167,7 +173,7 @@ pub(super) fn toml(settings: &Settings) -> String {
             writeln!(text, "{break_before}# {}", row.group).expect("a string takes everything");
             group = row.group;
         }
-        let value = toml::Value::String((row.get)(settings));
+        let value = (row.to_toml)(settings);
         writeln!(text, "{} = {value}", row.name).expect("a string takes everything");
     }
     text

@@ -18,6 +18,19 @@ pub(super) trait Value: Sized {
 
     /// The value as [`Value::read`] takes it.
     fn write(&self) -> String;
+
+    /// Reads a value of a file, which may also be a bare number.
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        match value {
+            toml::Value::String(text) => Self::read(text),
+            other => Self::read(&other.to_string()),
+        }
+    }
+
+    /// The value as [`Value::from_toml`] takes it.
+    fn to_toml(&self) -> toml::Value {
+        toml::Value::String(self.write())
+    }
 }
 
 /// How the log is written.
@@ -47,17 +60,23 @@ impl FromStr for Origins {
     fn from_str(text: &str) -> Result<Self, String> {
         let origins = text.split([',', ' ']).filter(|origin| !origin.is_empty());
         let origins: Vec<String> = origins.map(str::to_owned).collect();
-        let is_origin = |origin: &String| {
-            let authority = origin.split_once("://").map(|(_, authority)| authority);
-            origin == "*" || authority.is_some_and(|host| !host.is_empty() && !host.contains('/'))
-        };
-        match origins.iter().find(|origin| !is_origin(origin)) {
-            Some(_) => {
-                Err("must be origins like https://example.org, separated by commas, or *".into())
-            }
-            None => Ok(Self(origins)),
+        if origins.iter().all(|origin| origin == "*" || is_origin(origin)) {
+            Ok(Self(origins))
+        } else {
+            Err("must be origins like https://example.org, separated by commas, or *".into())
         }
     }
+}
+
+/// A scheme, a host, and a port that is not the usual one (RFC 6454 §6.2). Browsers write other
+/// hosts than ASCII in ASCII.
+fn is_origin(text: &str) -> bool {
+    let is_part = |part: &str, marks: &[u8]| {
+        let is_of = |byte: u8| byte.is_ascii_alphanumeric() || marks.contains(&byte);
+        !part.is_empty() && part.bytes().all(is_of)
+    };
+    text.split_once("://")
+        .is_some_and(|(scheme, host)| is_part(scheme, b"+-.") && is_part(host, b"-._~:[]"))
 }
 
 impl fmt::Display for Origins {
@@ -91,6 +110,14 @@ impl Value for usize {
             units.iter().find(|(factor, _)| *self >= *factor && self.is_multiple_of(*factor));
         unit.map_or_else(|| self.to_string(), |(factor, unit)| format!("{}{unit}", self / factor))
     }
+
+    fn to_toml(&self) -> toml::Value {
+        let text = self.write();
+        match text.parse() {
+            Ok(number) => toml::Value::Integer(number),
+            Err(_) => toml::Value::String(text),
+        }
+    }
 }
 
 impl Value for u32 {
@@ -102,6 +129,10 @@ impl Value for u32 {
 
     fn write(&self) -> String {
         (*self as usize).write()
+    }
+
+    fn to_toml(&self) -> toml::Value {
+        (*self as usize).to_toml()
     }
 }
 
@@ -151,6 +182,25 @@ impl Value for Origins {
     fn write(&self) -> String {
         self.to_string()
     }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        match value {
+            toml::Value::String(text) => text.parse(),
+            toml::Value::Array(items) => {
+                let texts: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();
+                texts.map_or_else(other_than_texts, |texts| texts.join(",").parse())
+            }
+            _ => other_than_texts(),
+        }
+    }
+
+    fn to_toml(&self) -> toml::Value {
+        toml::Value::Array(self.0.iter().cloned().map(toml::Value::String).collect())
+    }
+}
+
+fn other_than_texts() -> Result<Origins, String> {
+    Err("must be a list of texts".into())
 }
 
 impl Value for String {
@@ -228,7 +278,8 @@ mod tests {
         assert!(origins.contains("https://a.example"));
         assert!(origins.contains("HTTP://b.example:8080"));
         assert!(!origins.contains("https://a.example.evil"));
-        assert!("a.example".parse::<Origins>().is_err());
-        assert!("https://a.example/path".parse::<Origins>().is_err());
+        for wrong in ["https://a.example/path", "https://", "a.example", "https://user@a.example"] {
+            assert!(wrong.parse::<Origins>().is_err(), "{wrong}");
+        }
     }
 }
