@@ -5,10 +5,12 @@ use std::future::Future;
 use std::io::{self, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use roundtable::{Event, Greeting, Queue};
 use roundtable_server::{Codec, Door, Input, Knock};
+use smol::channel::TrySendError;
 use smol::future::FutureExt as _;
 use smol::{Async, Timer, future};
 use tracing::{debug, error};
@@ -41,15 +43,16 @@ enum End {
 }
 
 /// The life of one socket.
+///
+/// Its phases are boxed, so that an idle connection does not keep the room that others need.
 pub(crate) async fn serve(shard: Rc<Shard>, Admitted { socket, place: _place }: Admitted) {
-    // Boxed, so that an idle connection does not keep the room that its greeting needed.
-    let Some(Some(upgrade)) = guarded(Box::pin(greet(&shard, &socket))).await else { return };
+    let greeted = guarded(Box::pin(greet(&shard, &socket))).await;
+    let Some(Upgrade { greeting, behind }) = greeted.flatten() else { return };
     let seat = shard.seat(socket);
     let conn = &seat.conn;
-    let Upgrade { greeting, behind } = upgrade;
     debug!(conn = conn.id.get(), "connected");
     tell(&shard, conn, Event::Connect { conn: conn.id, greeting }).await;
-    let end = guarded(converse(&shard, conn, behind)).await;
+    let end = guarded(Box::pin(converse(&shard, conn, behind))).await;
     debug!(conn = conn.id.get(), "disconnected");
     tell(&shard, conn, Event::Disconnect { conn: conn.id }).await;
     if end == Some(End::Closing) {
@@ -58,16 +61,24 @@ pub(crate) async fn serve(shard: Rc<Shard>, Admitted { socket, place: _place }: 
 }
 
 /// Keeps a panic to the one connection in which it happened.
-async fn guarded<T>(task: impl Future<Output = T>) -> Option<T> {
+async fn guarded<T>(task: Pin<Box<impl Future<Output = T>>>) -> Option<T> {
     let outcome = AssertUnwindSafe(task).catch_unwind().await;
     outcome.inspect_err(|_panic| error!("a connection's task panicked")).ok()
 }
 
-/// Hands an event to the hub, waiting for room, unless the hub has forgotten the connection.
-async fn tell(shard: &Shard, conn: &Conn, event: Event) {
-    if !conn.is_forgotten() {
+/// Hands an event to the hub, unless it has forgotten the connection. What comes back is what must
+/// be awaited when there is no room for it.
+fn tell(shard: &Shard, conn: &Conn, event: Event) -> impl Future<Output = ()> {
+    let refused = if conn.is_forgotten() { Ok(()) } else { shard.events.try_send(event) };
+    let waiting = match refused {
+        Err(TrySendError::Full(event)) => Some(Box::pin(shard.events.send(event))),
         // If the loop is gone, nobody needs to know.
-        let _loop_is_gone = shard.events.send(event).await;
+        Ok(()) | Err(TrySendError::Closed(_)) => None,
+    };
+    async {
+        if let Some(waiting) = waiting {
+            let _loop_is_gone = waiting.await;
+        }
     }
 }
 
