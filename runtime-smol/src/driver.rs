@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use roundtable::{Command, Event, Machine};
+use roundtable::{Command, Event, Machine, RunAhead};
 use roundtable_server::Settings;
 use smol::channel::{Receiver, TryRecvError};
 use smol::future;
@@ -31,6 +31,7 @@ pub(crate) struct Driver {
     pub(crate) inbox: Inbox,
     pub(crate) shards: Shards,
     pub(crate) limits: Limits,
+    pub(crate) run_ahead: RunAhead,
 }
 
 /// How much of the machine's work makes a turn.
@@ -59,8 +60,8 @@ impl Driver {
     ///
     /// In each turn, while the shards are still busy with the one before: some events, each one's
     /// commands collected before the next; a `Tick` when one is due; what the shards answer; then the
-    /// shards get this turn, and the machine its `Flushed`, which covers the turn before
-    /// ([`RUN_AHEAD`](crate::RUN_AHEAD)).
+    /// shards get this turn, and the machine its `Flushed`, which covers the turn before. A machine
+    /// that wants no run-ahead has its `Flushed` once the shards have answered this turn.
     pub(crate) async fn run(mut self, machine: &mut impl Machine) -> Result<(), ShardLost> {
         let mut commands = Vec::new();
         let mut is_drained = false;
@@ -91,11 +92,16 @@ impl Driver {
                 machine.handle(now, Event::Tick, &mut commands);
                 is_drained |= self.carry_out(&mut commands);
             }
+            if self.run_ahead == RunAhead::Zero {
+                self.shards.post()?;
+            }
             for (conn, bytes) in self.shards.answers().await? {
                 machine.handle(self.clock.now(), Event::Backlog { conn, bytes }, &mut commands);
                 is_drained |= self.carry_out(&mut commands);
             }
-            self.shards.post()?;
+            if self.run_ahead == RunAhead::One {
+                self.shards.post()?;
+            }
             machine.handle(self.clock.now(), Event::Flushed, &mut commands);
         }
         Ok(())
@@ -200,13 +206,13 @@ mod tests {
         }
     }
 
-    fn driver() -> (Driver, Slot, Sender<Event>, Sender<Signal>) {
+    fn driver(run_ahead: RunAhead) -> (Driver, Slot, Sender<Event>, Sender<Signal>) {
         let (shards, mut slots) = Shards::new(1);
         let (events_in, events) = bounded(8);
         let (signals_in, signals) = bounded(8);
         let inbox = Inbox { events, signals, drain_within: Duration::ZERO };
         let limits = Limits { events: 2, bytes: 1000 };
-        let driver = Driver { clock: Clock::start(), inbox, shards, limits };
+        let driver = Driver { clock: Clock::start(), inbox, shards, limits, run_ahead };
         (driver, slots.remove(0), events_in, signals_in)
     }
 
@@ -218,7 +224,7 @@ mod tests {
     fn flushed_waits_for_the_answer_to_the_turn_before_and_comes_behind_its_backlogs() {
         let heard = RefCell::new(Vec::new());
         let handed = || std::mem::take(&mut *heard.borrow_mut());
-        let (driver, slot, events, signals) = driver();
+        let (driver, slot, events, signals) = driver(RunAhead::One);
         let mut echo = Echo(&heard);
         let mut run = pin!(driver.run(&mut echo));
         smol::block_on(async {
@@ -257,9 +263,25 @@ mod tests {
     }
 
     #[test]
+    fn without_run_ahead_flushed_waits_for_the_answer_to_its_own_turn() {
+        let heard = RefCell::new(Vec::new());
+        let handed = || std::mem::take(&mut *heard.borrow_mut());
+        let (driver, slot, events, _signals) = driver(RunAhead::Zero);
+        let mut echo = Echo(&heard);
+        let mut run = pin!(driver.run(&mut echo));
+        events.try_send(text("a")).expect("room");
+        assert!(smol::block_on(future::poll_once(&mut run)).is_none());
+        assert_eq!(handed(), [text("a")]);
+        assert_eq!(slot.turns.try_recv().expect("the turn is posted").sends.len(), 1);
+        slot.answers.try_send(Turn::default()).expect("room");
+        assert!(smol::block_on(future::poll_once(&mut run)).is_none());
+        assert_eq!(handed(), [Event::Flushed]);
+    }
+
+    #[test]
     fn a_shard_that_is_lost_ends_the_loop() {
         let heard = RefCell::new(Vec::new());
-        let (driver, slot, events, signals) = driver();
+        let (driver, slot, events, signals) = driver(RunAhead::One);
         signals.try_send(Signal::ShardLost).expect("room");
         assert!(smol::block_on(driver.run(&mut Echo(&heard))).is_err());
         drop((slot, events));

@@ -45,8 +45,10 @@ use crate::shard::Start;
 use crate::table::MAX_SHARDS;
 use crate::turn::Shards;
 
-/// How many turns this server's `Flushed` lags behind: what a machine's
-/// [`Config::run_ahead`](roundtable::Config::run_ahead) must say.
+/// The [`Config::run_ahead`](roundtable::Config::run_ahead) with which this server does best: the
+/// shards write one turn while the machine does the next.
+///
+/// It works with either, as long as the settings say what the machine expects.
 pub const RUN_AHEAD: RunAhead = RunAhead::One;
 
 /// The peers that the system lets wait to be accepted: after a restart all of them come at once.
@@ -140,7 +142,8 @@ impl Server {
         let drain_within = shared.settings.drain_within;
         let inbox = Inbox { events, signals, drain_within };
         let limits = Limits::new(&shared.settings);
-        let driver = Driver { clock: shared.clock, inbox, shards, limits };
+        let run_ahead = shared.settings.hub.run_ahead;
+        let driver = Driver { clock: shared.clock, inbox, shards, limits, run_ahead };
         thread::scope(|scope| {
             let mut doors = Vec::new();
             for (index, slot) in slots.into_iter().enumerate() {

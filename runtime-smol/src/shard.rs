@@ -237,7 +237,15 @@ impl Shard {
 
     /// Writes whenever the socket takes something, until nothing is queued.
     async fn write_on(self: Rc<Self>, conn: Rc<Conn>) {
-        while !conn.is_flushed() {
+        loop {
+            if self.note_level(&conn) && !self.is_rung.replace(true) {
+                // There is room for one of each shard; if the loop is gone, nobody needs to know.
+                let _loop_is_gone = self.signals.try_send(Signal::Report { shard: self.index });
+            }
+            // After the level, since the answer to a ping may have taken the rest along.
+            if conn.is_flushed() {
+                break;
+            }
             let writable = async {
                 if conn.socket.writable().await.is_err() {
                     conn.shut_down();
@@ -248,10 +256,6 @@ impl Shard {
             };
             future::or(writable, report).await;
             conn.flush();
-            if self.note_level(&conn) && !self.is_rung.replace(true) {
-                // There is room for one of each shard; if the loop is gone, nobody needs to know.
-                let _loop_is_gone = self.signals.try_send(Signal::Report { shard: self.index });
-            }
         }
         conn.ends_waiting();
     }
