@@ -1,0 +1,9 @@
+//! The server's process: its words, its first line, its signals, its exit codes.
+
+#[path = "../../server/tests/process/mod.rs"]
+mod process;
+
+#[test]
+fn the_process_begins_and_ends_as_promised() {
+    process::check(env!("CARGO_BIN_EXE_runtime-smol"));
+}
