@@ -37,6 +37,8 @@ fn connect(hub: &mut Hub, number: u64, commands: &mut Vec<Command>) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn contract_1_pure(steps in script(200)) {
         let run = || {
