@@ -227,7 +227,7 @@ impl Scene {
                 Some(("room", room)) => {
                     greeting.room = RoomChoice::Named(room.parse().expect("a room's name"));
                 }
-                Some(("name", wished)) => greeting.name = wished.parse().ok(),
+                Some(("name", called)) => greeting.name = called.parse().ok(),
                 _ if wish == "anonymously" => greeting.name = None,
                 _ if wish == SUBPROTOCOL => greeting.framing = Framing::Strict,
                 _ => assert_eq!(wish, "with", "a wish for a connection"),

@@ -118,6 +118,7 @@ function tell(news) {
       if (news.room === current) show([...session.rooms.keys()][0] ?? null);
       break;
     case "error": explain(news); break;
+    case "later": joinLater(news.room, news.afterMs); break;
     case "bye": if (news.code === 4002) paintState("offline", "The server restarts…"); break;
     case "ack": case "unsure": break;
   }
@@ -125,14 +126,19 @@ function tell(news) {
   if (!news.room || news.room === current) paint(news);
 }
 
+function joinLater(room, wait) {
+  const asking = session;
+  setTimeout(() => { if (session === asking && session.rooms.has(room)) send(session.join(room)); }, wait);
+}
+
 function explain({ error, said, request }) {
   const wait = error.retry_after_ms ? ` Try again in ${Math.ceil(error.retry_after_ms / 1000)} s.` : "";
   const words = error.code === "rate_limited" ? `That was a little fast.${wait}` : `${error.message}.`;
   hint(words);
   if (said && said.room === current) paintWaiting();
-  if (request?.kind === "join" && request.room === current) {
+  if (request?.kind === "join" && !session.rooms.has(request.room)) {
     timelines.delete(request.room);
-    show([...session.rooms.keys()][0] ?? null);
+    if (request.room === current) show([...session.rooms.keys()][0] ?? null, words);
   }
 }
 
@@ -143,13 +149,13 @@ function timelineOf(room) {
   return timelines.get(room);
 }
 
-function show(room) {
+function show(room, words = "") {
   current = room;
   $("title").textContent = room ?? "No room";
   document.title = room ? `${room} · Roundtable` : "Roundtable";
   $("compose").hidden = $("part").hidden = room === null;
   closeMenu();
-  hint("");
+  hint(words);
   if (room !== null) {
     memory.set("room", room);
     timelineOf(room).unread = 0;

@@ -205,7 +205,15 @@ export class Session {
     if (said) said.state = "refused";
     const request = this.requests.get(frame.id);
     this.requests.delete(frame.id);
-    if (request?.kind === "join") this.rooms.delete(request.room);
+    if (request?.kind === "join") {
+      // Many rooms at once may be too fast, and a server that stops comes back: then again later.
+      const isPassing = frame.code === "rate_limited" || frame.code === "draining";
+      if (!isPassing) this.rooms.delete(request.room);
+      if (frame.code === "rate_limited") {
+        act.news.push({ kind: "later", room: request.room, afterMs: frame.retry_after_ms ?? 1000 });
+        return;
+      }
+    }
     act.news.push({ kind: "error", error: frame, said, request });
   }
 
