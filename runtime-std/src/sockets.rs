@@ -8,7 +8,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use roundtable::{ConnId, Queue, Timestamp};
-use roundtable_server::{Frame, Outbox};
+use roundtable_server::{Frame, Outbox, Settings};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
@@ -29,6 +29,8 @@ pub(crate) struct Sockets {
     /// Those that must be closed by a certain time.
     closing: BTreeSet<(Timestamp, ConnId)>,
     close_timeout: Duration,
+    /// What the machine may let be queued for a connection.
+    window: usize,
     flusher: Flusher,
 }
 
@@ -56,14 +58,15 @@ enum State {
 }
 
 impl Sockets {
-    pub(crate) fn new(close_timeout: Duration, notes: SyncSender<Note>) -> io::Result<Self> {
+    pub(crate) fn new(settings: &Settings, notes: SyncSender<Note>) -> io::Result<Self> {
         Ok(Self {
             table: BTreeMap::new(),
             touched: Vec::new(),
             unreported: BTreeSet::new(),
             reports: VecDeque::new(),
             closing: BTreeSet::new(),
-            close_timeout,
+            close_timeout: settings.wire.close_timeout,
+            window: settings.hub.window_bytes,
             flusher: Flusher::start(notes)?,
         })
     }
@@ -166,6 +169,8 @@ impl Sockets {
                 Ok(()) => {}
                 Err(_) => socket.cut(),
             }
+            let (backlog, window) = (socket.outbox.backlog(), self.window);
+            debug_assert!(backlog <= window, "{backlog} bytes are queued, the window is {window}");
             if socket.state == State::Open && socket.outbox.next_report().is_some() {
                 self.unreported.insert(conn);
             }

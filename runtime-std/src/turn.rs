@@ -48,7 +48,7 @@ impl<M: Machine> Owner<M> {
         shared: Arc<Shared>,
         notes: SyncSender<Note>,
     ) -> io::Result<Self> {
-        let sockets = Sockets::new(shared.settings.wire.close_timeout, notes)?;
+        let sockets = Sockets::new(&shared.settings, notes)?;
         Ok(Self { machine, sockets, commands: Vec::new(), shared, is_drained: false })
     }
 
