@@ -68,7 +68,7 @@ impl Body<'_> {
 }
 
 fn decode_step(op: u8, client: u8, body: &mut Body<'_>) -> Step {
-    match op % 20 {
+    match op % 21 {
         0 => Step::Connect { client, greeting: decode_greeting(body) },
         1 => Step::Binary { client },
         2 => Step::Heard { client },
@@ -84,6 +84,10 @@ fn decode_step(op: u8, client: u8, body: &mut Body<'_>) -> Step {
         9 => Step::Wait(Duration::from_secs(body.byte().into())),
         10 => Step::Away(Duration::from_secs(body.byte().into())),
         11 => Step::Drain { within: Duration::from_secs(body.byte().into()) },
+        20 => {
+            let (times, op) = (body.byte() % 40, body.byte());
+            Step::Burst { client, frame: decode_frame(12 + op % 8, body), times }
+        }
         op => Step::Send { client, frame: decode_frame(op, body) },
     }
 }

@@ -11,9 +11,9 @@ use roundtable::{
 use serde_json::Value;
 
 use crate::audit::Audit;
-use crate::generator::{CLIENTS, Reading, Script, Step};
+use crate::generator::{CLIENTS, Frame, Reading, Script, Step};
 use crate::render::Known;
-use crate::socket::{Report, Socket};
+use crate::socket::{Clock, Report, Socket};
 
 /// Somebody who looks on.
 pub trait Observer {
@@ -35,7 +35,8 @@ pub struct Driver<M, O> {
     observer: O,
     config: Config,
     now: Timestamp,
-    /// When the hub was last called after it had been away.
+    /// How long the hub was away in all, and when it last came back, in waking hours.
+    away: Duration,
     awoke_at: Timestamp,
     sockets: BTreeMap<ConnId, Socket>,
     slots: [Option<ConnId>; CLIENTS as usize],
@@ -59,6 +60,7 @@ impl<M: Machine, O: Observer> Driver<M, O> {
             observer,
             config,
             now: Timestamp::ZERO,
+            away: Duration::ZERO,
             awoke_at: Timestamp::ZERO,
             sockets: BTreeMap::new(),
             slots: [None; CLIENTS as usize],
@@ -95,10 +97,10 @@ impl<M: Machine, O: Observer> Driver<M, O> {
     fn step(&mut self, step: &Step) {
         match step {
             Step::Connect { client, greeting } => self.connect(*client, greeting),
-            Step::Send { client, frame } => {
-                if let Some(conn) = self.slots[usize::from(*client)] {
-                    let text = self.known.render(frame);
-                    self.text(conn, text);
+            Step::Send { client, frame } => self.send(*client, frame),
+            Step::Burst { client, frame, times } => {
+                for _ in 0..*times {
+                    self.send(*client, frame);
                 }
             }
             Step::Binary { client } => self.client_event(*client, |conn| Event::Binary { conn }),
@@ -136,20 +138,21 @@ impl<M: Machine, O: Observer> Driver<M, O> {
     }
 
     fn connect(&mut self, client: u8, greeting: &Greeting) {
-        self.disconnect(client);
-        if self.drained {
+        if self.slots[usize::from(client)].is_some() || self.drained {
             return;
         }
         self.minted += 1;
         // Opaque means that no order may be relied on.
         let conn = ConnId::new(self.minted.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         self.slots[usize::from(client)] = Some(conn);
-        self.sockets.insert(conn, Socket::new(self.now));
+        self.sockets.insert(conn, Socket::new(self.clock()));
         self.audit.connect(conn);
         self.hand_in(&Event::Connect { conn, greeting: greeting.clone() });
     }
 
-    fn text(&mut self, conn: ConnId, text: String) {
+    fn send(&mut self, client: u8, frame: &Frame) {
+        let Some(conn) = self.slots[usize::from(client)] else { return };
+        let text = self.known.render(frame);
         self.turn_bytes += text.len();
         self.alive(conn);
         self.audit.request(conn, &text);
@@ -188,8 +191,13 @@ impl<M: Machine, O: Observer> Driver<M, O> {
 
     /// The client shows a sign of life that the machine is about to be told of.
     fn alive(&mut self, conn: ConnId) {
+        let clock = self.clock();
         let socket = self.sockets.get_mut(&conn).expect("slots hold live connections");
-        socket.heard(self.now);
+        socket.heard(clock);
+    }
+
+    fn clock(&self) -> Clock {
+        Clock { now: self.now, awake: self.now - self.away }
     }
 
     /// Hands an event to the machine, and carries out its commands; ends the turn where it is full.
@@ -212,7 +220,6 @@ impl<M: Machine, O: Observer> Driver<M, O> {
         if matches!(event, Event::Text { .. }) {
             self.audit.answered();
         }
-        self.check_budget();
         self.observer.observe(self.now, event, &commands);
         commands.clear();
         self.commands = commands;
@@ -234,6 +241,10 @@ impl<M: Machine, O: Observer> Driver<M, O> {
                     let held = socket.held();
                     assert!(held <= window, "{conn:?} has {held} bytes queued: {command:?}");
                     self.audit.sent(conn, &frame);
+                }
+                if matches!(frame["type"].as_str(), Some("message" | "gap")) {
+                    let held: usize = self.sockets.values().map(Socket::held).sum();
+                    assert!(held <= self.config.budget_bytes, "{held} bytes are queued in all");
                 }
             }
             Command::Ping { conn } => {
@@ -262,7 +273,8 @@ impl<M: Machine, O: Observer> Driver<M, O> {
 
     fn check_close(&self, conn: ConnId, code: CloseCode) {
         let socket = &self.sockets[&conn];
-        let silent = self.now.saturating_since(socket.alive_at);
+        let awake = self.clock().awake;
+        let silent = awake.saturating_since(socket.alive_at);
         match code {
             CloseCode::PingTimeout => {
                 let least = self.config.ping_after * 9 / 10 + self.config.pong_wait;
@@ -270,7 +282,11 @@ impl<M: Machine, O: Observer> Driver<M, O> {
             }
             CloseCode::Drain => assert!(self.drain.is_some(), "{conn:?} drained for nothing"),
             CloseCode::SlowConsumer => {
-                assert!(socket.held() > 0 || socket.staged > 0, "{conn:?} has nothing queued");
+                let stuck = socket.stuck_at.map(|at| awake.saturating_since(at));
+                let stuck = stuck.is_some_and(|stuck| stuck >= self.config.write_timeout);
+                // No control message is longer than the smallest reserve.
+                let full = socket.believed() + 2048 > self.config.window_bytes;
+                assert!(stuck || full, "{conn:?} is not slow: {socket:?}");
             }
             CloseCode::MemoryPressure => {
                 let reported: usize = self.sockets.values().map(|socket| socket.reported).sum();
@@ -280,44 +296,36 @@ impl<M: Machine, O: Observer> Driver<M, O> {
         }
     }
 
-    /// Room entries never take the queues past the budget; what is for one alone may, by its
-    /// reserve.
-    fn check_budget(&self) {
-        let held: usize = self.sockets.values().map(Socket::held).sum();
-        let most = self.config.budget_bytes + self.sockets.len() * self.config.reserve_bytes;
-        assert!(held <= most, "{held} bytes are queued for everybody");
-    }
-
     /// The end of a turn: the sockets are offered what the turn gave, the levels are reported.
     fn end_turn(&mut self) {
         self.turn_events = 0;
         self.turn_bytes = 0;
         self.commanded = false;
         let behind = self.config.run_ahead == RunAhead::One;
-        let mut reports = Vec::new();
-        for (conn, socket) in &mut self.sockets {
+        let clock = self.clock();
+        for socket in self.sockets.values_mut() {
             if behind {
                 socket.offer_one_turn_behind();
             } else {
                 socket.offer();
             }
-            match socket.report(self.now) {
-                Report::None => {}
-                Report::Level(bytes) => reports.push((*conn, bytes)),
-            }
         }
-        for (conn, bytes) in reports {
+        let conns: Vec<ConnId> = self.sockets.keys().copied().collect();
+        for conn in conns {
             // An earlier report may have closed it.
-            if self.sockets.contains_key(&conn) {
+            let Some(socket) = self.sockets.get_mut(&conn) else { continue };
+            if let Report::Level(bytes) = socket.report(clock) {
                 self.handle(&Event::Backlog { conn, bytes });
             }
         }
         self.handle(&Event::Flushed);
+        let reported: usize = self.sockets.values().map(|socket| socket.reported).sum();
+        assert!(reported <= self.config.budget_bytes, "{reported} bytes are reported in all");
         let pinged: Vec<ConnId> = self.answering().collect();
         for conn in pinged {
             if let Some(socket) = self.sockets.get_mut(&conn) {
                 socket.pinged = false;
-                socket.heard(self.now);
+                socket.heard(clock);
                 self.hand_in(&Event::Heard { conn });
             }
         }
@@ -332,8 +340,11 @@ impl<M: Machine, O: Observer> Driver<M, O> {
     fn quiesce(&mut self) {
         for _ in 0..MOST_TURNS {
             self.end_turn();
+            if self.drained {
+                return;
+            }
             let due = self.machine.next_deadline().is_some_and(|deadline| deadline <= self.now);
-            if due && !self.drained {
+            if due {
                 self.hand_in(&Event::Tick);
             }
             let staged = self.sockets.values().any(|socket| socket.staged + socket.offered > 0);
@@ -368,7 +379,8 @@ impl<M: Machine, O: Observer> Driver<M, O> {
         self.now = self.now + span;
         let late = deadline.map_or(Duration::ZERO, |deadline| self.now.saturating_since(deadline));
         if late > self.config.stall {
-            self.awoke_at = self.now;
+            self.away += late;
+            self.awoke_at = self.clock().awake;
         }
         self.quiesce();
         self.check_drained();
@@ -380,13 +392,14 @@ impl<M: Machine, O: Observer> Driver<M, O> {
             return;
         }
         let ping = self.config.ping_after * 11 / 10;
+        let awake = self.clock().awake;
         for (conn, socket) in &self.sockets {
             // What happened while the hub was away proves nothing.
-            let silent = self.now.saturating_since(socket.alive_at.max(self.awoke_at));
+            let silent = awake.saturating_since(socket.alive_at.max(self.awoke_at));
             let most = ping + self.config.pong_wait;
             assert!(silent <= most, "{conn:?} has been silent for {silent:?}");
             if let Some(stuck_at) = socket.stuck_at {
-                let stuck = self.now.saturating_since(stuck_at.max(self.awoke_at));
+                let stuck = awake.saturating_since(stuck_at.max(self.awoke_at));
                 assert!(
                     stuck <= self.config.write_timeout,
                     "{conn:?} has taken nothing for {stuck:?}"

@@ -95,8 +95,8 @@ impl Limits {
             turn_events: 4,
             turn_bytes: 512,
             window_bytes: 6000,
-            budget_bytes: 14_000,
-            history_entries: 12,
+            budget_bytes: 9000,
+            history_entries: 30,
             history_bytes: 6000,
             history_age: Duration::from_mins(1),
             recent: 5,
@@ -124,7 +124,7 @@ impl Limits {
 /// One thing that happens, in the order of a connection's life.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// A client connects; if it is connected, that connection is lost first.
+    /// A client connects, unless it is connected.
     Connect {
         /// Who.
         client: u8,
@@ -137,6 +137,15 @@ pub enum Step {
         client: u8,
         /// What.
         frame: Frame,
+    },
+    /// A client sends the same kind of text so many times in a row.
+    Burst {
+        /// Who.
+        client: u8,
+        /// What.
+        frame: Frame,
+        /// How many times.
+        times: u8,
     },
     /// A client sends a binary message.
     Binary {
@@ -303,8 +312,8 @@ pub enum SeqChoice {
 /// How long `letters` the byte stands for: mostly few, sometimes up to the longest message.
 pub(crate) fn letters(size: u8) -> usize {
     match size {
-        0..=199 => usize::from(size % 40),
-        200..=250 => usize::from(size) + 20,
+        0..=239 => usize::from(size % 160),
+        240..=250 => usize::from(size),
         _ => 300,
     }
 }

@@ -7,6 +7,13 @@ use roundtable::Timestamp;
 
 use crate::generator::Reading;
 
+/// What o'clock it is, and what it would be had the hub never been away.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Clock {
+    pub(crate) now: Timestamp,
+    pub(crate) awake: Timestamp,
+}
+
 /// What is queued for one client, and how the client has behaved.
 #[derive(Debug)]
 pub(crate) struct Socket {
@@ -27,9 +34,9 @@ pub(crate) struct Socket {
     taken_reported: u64,
     /// A ping waits for its answer.
     pub(crate) pinged: bool,
-    /// The last sign of life that the hub was told of.
+    /// The last sign of life that the hub was told of, in waking hours.
     pub(crate) alive_at: Timestamp,
-    /// Since when a reported backlog has made no progress.
+    /// Since when a reported backlog has made no progress, in waking hours.
     pub(crate) stuck_at: Option<Timestamp>,
 }
 
@@ -40,7 +47,7 @@ pub(crate) enum Report {
 }
 
 impl Socket {
-    pub(crate) fn new(now: Timestamp) -> Self {
+    pub(crate) fn new(clock: Clock) -> Self {
         Self {
             reading: Reading::Prompt,
             allowance: 0,
@@ -48,11 +55,11 @@ impl Socket {
             offered: 0,
             queued: 0,
             reported: 0,
-            reported_at: now,
+            reported_at: clock.now,
             taken: 0,
             taken_reported: 0,
             pinged: false,
-            alive_at: now,
+            alive_at: clock.awake,
             stuck_at: None,
         }
     }
@@ -62,8 +69,13 @@ impl Socket {
         self.staged + self.offered + self.queued
     }
 
-    pub(crate) fn heard(&mut self, now: Timestamp) {
-        self.alive_at = now;
+    /// The most that the hub may believe to be queued.
+    pub(crate) fn believed(&self) -> usize {
+        self.staged + self.offered + self.queued.max(self.reported)
+    }
+
+    pub(crate) fn heard(&mut self, clock: Clock) {
+        self.alive_at = clock.awake;
     }
 
     /// Offers the socket what the turn commanded.
@@ -90,23 +102,23 @@ impl Socket {
 
     /// The rule of reports: a level that grew at once, one that shrank when it has halved or is
     /// gone, and otherwise once a second.
-    pub(crate) fn report(&mut self, now: Timestamp) -> Report {
+    pub(crate) fn report(&mut self, clock: Clock) -> Report {
         let halved = self.queued * 2 <= self.reported && self.reported > 0;
-        let due = self.next_report().is_some_and(|at| at <= now);
+        let due = self.next_report().is_some_and(|at| at <= clock.now);
         if self.queued <= self.reported && !halved && !due {
             return Report::None;
         }
         if self.taken > self.taken_reported {
-            self.heard(now);
+            self.heard(clock);
             self.stuck_at = None;
         }
         self.taken_reported = self.taken;
         self.reported = self.queued;
-        self.reported_at = now;
+        self.reported_at = clock.now;
         if self.queued == 0 {
             self.stuck_at = None;
         } else {
-            self.stuck_at.get_or_insert(now);
+            self.stuck_at.get_or_insert(clock.awake);
         }
         Report::Level(self.queued)
     }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use proptest::strategy::Union;
 use roundtable::{Framing, Greeting};
 
 use crate::generator::{
@@ -16,10 +17,8 @@ use crate::generator::{
 /// Each script draws its own weights, some of them zero: a mix that is always the same hides what
 /// happens only when one kind of step is rare or missing.
 pub fn scripts(limits: Limits, readers: Readers, steps: usize) -> impl Strategy<Value = Script> {
-    prop::collection::vec(prop_oneof![2 => Just(0_u32), 3 => 1_u32..20], Weights::COUNT)
-        .prop_flat_map(move |weights| {
-            prop::collection::vec(step(&Weights::new(&weights, readers)), 1..steps)
-        })
+    prop::collection::vec(prop_oneof![2 => Just(0_u32), 3 => 1_u32..20], KINDS)
+        .prop_flat_map(move |weights| prop::collection::vec(step(&weights, readers), 1..steps))
         .prop_map(move |steps| Script { limits, steps: opening().chain(steps).collect() })
 }
 
@@ -28,57 +27,85 @@ pub fn scripts(limits: Limits, readers: Readers, steps: usize) -> impl Strategy<
 pub enum Readers {
     /// Everybody takes everything at once.
     Prompt,
-    /// Some stop reading, and the machine falls asleep now and then.
+    /// Some stop reading, and the machine is away now and then.
     Any,
 }
 
-/// Two clients that connect: a script without anybody shows little.
+/// A few clients that connect: a script without anybody shows little.
 fn opening() -> impl Iterator<Item = Step> {
-    (0..2).map(|client| Step::Connect { client, greeting: Greeting::default() })
+    (0..4).map(|client| Step::Connect { client, greeting: Greeting::default() })
 }
 
-/// How often each kind of step is drawn.
-struct Weights(Vec<u32>);
+/// How many kinds of steps have a weight of their own.
+const KINDS: usize = 11;
 
-impl Weights {
-    const COUNT: usize = 10;
-
-    fn new(drawn: &[u32], readers: Readers) -> Self {
-        let mut weights = drawn.to_vec();
+fn step(weights: &[u32], readers: Readers) -> impl Strategy<Value = Step> + use<> {
+    let slow = u32::from(readers == Readers::Any);
+    let mut weights = weights.iter().copied();
+    let mut weight = || weights.next().expect("a weight for each kind");
+    let client = || 0..CLIENTS;
+    let mut kinds = vec![
         // Without connections and frames there is nothing to see.
-        weights[0] += 2;
-        weights[1] += 20;
-        if readers == Readers::Prompt {
-            weights[4] = 0;
-            weights[5] = 0;
-            weights[9] = 0;
-        }
-        Self(weights)
-    }
+        (
+            weight() + 2,
+            (client(), greeting())
+                .prop_map(|(client, greeting)| Step::Connect { client, greeting })
+                .boxed(),
+        ),
+        (
+            weight() + 20,
+            (client(), frame()).prop_map(|(client, frame)| Step::Send { client, frame }).boxed(),
+        ),
+        (weight().div_ceil(2), burst().boxed()),
+        (weight().min(1), client().prop_map(|client| Step::Binary { client }).boxed()),
+        (weight(), client().prop_map(|client| Step::Heard { client }).boxed()),
+        (
+            slow * weight(),
+            (client(), reading())
+                .prop_map(|(client, reading)| Step::Reads { client, reading })
+                .boxed(),
+        ),
+        (
+            slow * weight(),
+            (client(), 0_usize..8000)
+                .prop_map(|(client, bytes)| Step::Take { client, bytes })
+                .boxed(),
+        ),
+        (weight(), Just(Step::EndTurn).boxed()),
+        (weight().div_ceil(4), client().prop_map(|client| Step::Disconnect { client }).boxed()),
+        (weight(), passing().boxed()),
+        (
+            slow * weight().min(1),
+            (0_u64..30).prop_map(|secs| Step::Away(Duration::from_secs(secs))).boxed(),
+        ),
+    ];
+    // A union takes no weight of zero.
+    kinds.retain(|(weight, _)| *weight > 0);
+    Union::new_weighted(kinds)
 }
 
-fn step(weights: &Weights) -> impl Strategy<Value = Step> + use<> {
-    let w = |index: usize| weights.0[index];
-    let client = 0..CLIENTS;
+/// Mostly publishing, which is what makes others lag.
+fn burst() -> impl Strategy<Value = Step> {
+    let id = Id::None;
+    let publish = (room(), any::<u8>()).prop_map(move |(room, size)| Frame::Publish {
+        id,
+        room,
+        letters: letters(size),
+    });
+    let frame = prop_oneof![4 => publish, 1 => frame()];
+    (0..CLIENTS, frame, 1_u8..40).prop_map(|(client, frame, times)| Step::Burst {
+        client,
+        frame,
+        times,
+    })
+}
+
+fn passing() -> impl Strategy<Value = Step> {
     prop_oneof![
-        w(0) => (client.clone(), greeting())
-            .prop_map(|(client, greeting)| Step::Connect { client, greeting }),
-        w(1) => (client.clone(), frame()).prop_map(|(client, frame)| Step::Send { client, frame }),
-        w(2).min(1) => client.clone().prop_map(|client| Step::Binary { client }),
-        w(3) => client.clone().prop_map(|client| Step::Heard { client }),
-        w(4) => (client.clone(), reading())
-            .prop_map(|(client, reading)| Step::Reads { client, reading }),
-        w(5) => (client.clone(), 0_usize..8000)
-            .prop_map(|(client, bytes)| Step::Take { client, bytes }),
-        w(6) => Just(Step::EndTurn),
-        w(7).div_ceil(4) => client.prop_map(|client| Step::Disconnect { client }),
-        w(8) => prop_oneof![
-            16 => Just(Step::Sleep),
-            16 => (0_u64..3000).prop_map(|ms| Step::Wait(Duration::from_millis(ms))),
-            8 => (0_u64..200).prop_map(|secs| Step::Wait(Duration::from_secs(secs))),
-            1 => (0_u64..40).prop_map(|secs| Step::Drain { within: Duration::from_secs(secs) }),
-        ],
-        w(9).min(1) => (0_u64..30).prop_map(|secs| Step::Away(Duration::from_secs(secs))),
+        16 => Just(Step::Sleep),
+        32 => (0_u64..3000).prop_map(|ms| Step::Wait(Duration::from_millis(ms))),
+        4 => (0_u64..200).prop_map(|secs| Step::Wait(Duration::from_secs(secs))),
+        1 => (0_u64..40).prop_map(|secs| Step::Drain { within: Duration::from_secs(secs) }),
     ]
 }
 
@@ -98,7 +125,6 @@ fn greeting() -> impl Strategy<Value = Greeting> {
 
 fn frame() -> impl Strategy<Value = Frame> {
     let id = || prop_oneof![1 => Just(Id::None), 3 => Just(Id::Number), 1 => Just(Id::Text)];
-    let room = || prop_oneof![12 => prop::sample::select(&ROOMS[..3]), 1 => prop::sample::select(&ROOMS[..])];
     let name = prop::sample::select(&NAMES[..]);
     prop_oneof![
         1 => (id(), name).prop_map(|(id, name)| Frame::Hello { id, name }),
@@ -113,6 +139,14 @@ fn frame() -> impl Strategy<Value = Frame> {
         1 => Just(Frame::Bye),
         4 => any::<u8>().prop_map(|size| Frame::Plain { letters: letters(size) }),
         3 => prop::sample::select(&ODD[..]).prop_map(Frame::Odd),
+    ]
+}
+
+fn room() -> impl Strategy<Value = &'static str> {
+    prop_oneof![
+        8 => Just(ROOMS[0]),
+        4 => prop::sample::select(&ROOMS[1..3]),
+        1 => prop::sample::select(&ROOMS[..])
     ]
 }
 
