@@ -143,7 +143,7 @@ fn clients_that_others_wrote_can_chat() {
         }
     }
     if tools.is_empty() {
-        let how = "npm install --no-package-lock --prefix tests/foreign (with Node 20 or later), \
+        let how = "npm install --prefix tests/foreign (with Node 20 or later), \
                    or cargo install websocat";
         let required = env::var_os("ROUNDTABLE_FOREIGN").is_some_and(|value| value == "required");
         assert!(!required, "no foreign client is installed: {how}");
