@@ -6,34 +6,34 @@ use crate::event::ConnId;
 
 /// What was sent, and how much of it no `Flushed` covers yet.
 ///
-/// Turns are counted by their `Flushed`. The marks are brought up to date when the count is next
-/// looked at, so that a turn costs nothing for those who take no part in it.
+/// Turns are counted by their `Flushed`. The parts are brought up to date when they are next looked
+/// at, so that a turn costs nothing for those who take no part in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sent {
     total: u64,
-    /// The total at the start of `turn`, and of the turn before it.
-    marks: [u64; 2],
+    /// The parts of it that were sent in `turn`, and in the turn before it.
+    in_turn: u64,
+    before: u64,
     turn: u64,
 }
 
 impl Sent {
-    /// Brings the marks up to date for `turn`.
+    /// Brings the parts up to date for `turn`.
     #[inline]
     pub(crate) fn roll(&mut self, turn: u64) {
-        if self.turn == turn {
-            return;
+        if self.turn != turn {
+            self.before = if self.turn + 1 == turn { self.in_turn } else { 0 };
+            self.in_turn = 0;
+            self.turn = turn;
         }
-        let before = if self.turn + 1 == turn { self.marks[0] } else { self.total };
-        self.marks = [self.total, before];
-        self.turn = turn;
     }
 
     /// The bytes sent that no `Flushed` covers.
     #[inline]
     pub(crate) fn uncovered(&self, run_ahead: RunAhead) -> u64 {
         match run_ahead {
-            RunAhead::Zero => self.total - self.marks[0],
-            RunAhead::One => self.total - self.marks[1],
+            RunAhead::Zero => self.in_turn,
+            RunAhead::One => self.in_turn + self.before,
         }
     }
 
@@ -41,12 +41,14 @@ impl Sent {
     fn offered(&self, run_ahead: RunAhead) -> u64 {
         match run_ahead {
             RunAhead::Zero => self.total,
-            RunAhead::One => self.marks[0],
+            RunAhead::One => self.total - self.in_turn,
         }
     }
 
+    #[inline]
     pub(crate) fn add(&mut self, bytes: u64) {
         self.total += bytes;
+        self.in_turn += bytes;
     }
 }
 

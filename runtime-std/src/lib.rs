@@ -1,10 +1,10 @@
 //! The Roundtable chat server on blocking threads: the same behaviour as its asynchronous sister, and
 //! no executor.
 //!
-//! - One thread accepts, and one small thread per connection reads ([`reader`]): bytes become events.
-//! - One thread, the caller of [`Server::run`], owns the machine and does all writing ([`turn`],
-//!   [`sockets`]): commands become bytes, sent without ever waiting for a peer.
-//! - One thread waits for the sockets that are full ([`flusher`]), and only says when they are not.
+//! - One thread accepts, and one small thread per connection reads (`reader`): bytes become events.
+//! - One thread, the caller of [`Server::run`], owns the machine and does all writing (`turn`,
+//!   `sockets`): commands become bytes, sent without ever waiting for a peer.
+//! - One thread waits for the sockets that are full (`flusher`), and only says when they are not.
 //!
 //! Who waits for whom: readers and the flusher wait for room in the one bounded queue of notes; the
 //! owner of the machine takes from that queue and waits for nobody. So nothing waits in a circle.

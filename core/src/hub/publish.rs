@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 
 use super::{Gone, Hub};
 use crate::command::{Command, Recipients};
-use crate::event::ConnId;
 use crate::frame::frame_len;
 use crate::log::Entry;
 use crate::protocol::{Echo, ErrorCode, Id, Reply, write_message};
@@ -69,7 +68,7 @@ impl Hub {
         &mut self,
         room_slot: u32,
         text: Arc<str>,
-        except: Option<ConnId>,
+        except: Option<u32>,
         out: &mut Vec<Command>,
     ) {
         let bytes = frame_len(text.len()) as u64;
@@ -80,10 +79,10 @@ impl Hub {
         let room = &mut state.rooms[room_slot];
         let (mut sent, mut without_room) = (0, Vec::new());
         for &slot in room.live() {
-            let flow = &mut state.sessions.flows[slot as usize];
-            if Some(flow.conn) == except {
+            if Some(slot) == except {
                 continue;
             }
+            let flow = &mut state.sessions.flows[slot as usize];
             flow.sent.roll(turn);
             if flow.queued(run_ahead) <= most && affordable > 0 {
                 flow.sent.add(bytes);
@@ -101,6 +100,7 @@ impl Hub {
             let sessions = &self.state.sessions;
             let room = &mut self.state.rooms[room_slot];
             let list = room.recipients(|slot| sessions.flow(slot).conn);
+            let except = except.map(|slot| sessions.flow(slot).conn);
             out.push(Command::Send { to: Recipients::Many { list, except }, text });
         }
     }
@@ -117,10 +117,10 @@ impl Hub {
         self.wait_for_room(slot);
     }
 
-    /// The session's connection, if it lives in the room and does not want its own messages back.
-    fn unwanted_echo(&self, slot: u32, room_slot: u32) -> Option<ConnId> {
+    /// The session, if it lives in the room and does not want its own messages back.
+    fn unwanted_echo(&self, slot: u32, room_slot: u32) -> Option<u32> {
         let session = &self.state.sessions[slot];
         let membership = session.membership(room_slot)?;
-        (membership.echo == Echo::Off && membership.cursor == Cursor::Live).then_some(session.conn)
+        (membership.echo == Echo::Off && membership.cursor == Cursor::Live).then_some(slot)
     }
 }

@@ -404,3 +404,109 @@ fn a_newcomer_with_a_small_window_reads_the_rest_as_messages() {
         "#]],
     );
 }
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "small control messages fill the budget slowly")]
+fn past_the_budget_the_largest_backlog_is_closed() {
+    check_with(
+        |config| {
+            small(config);
+            config.budget_bytes = config.window_bytes;
+            config.message_burst = 100;
+        },
+        r#"
+        0s ann connects
+        0s bob connects
+        1s ann stalls
+        1s bob: 1 PAD
+        2s bob: 2 PAD
+        3s bob: 3 PAD
+        4s bob stalls
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        5s bob: {"type":"ping","id":"IDID"}
+        "#,
+        &expect![[r#"
+            0.000s   ann connects
+                       welcome max_bytes=4096 user=ann v=1 -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            0.000s   bob connects
+                       welcome max_bytes=4096 user=bob v=1 -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+            1.000s   ann stalls
+            1.000s   bob: 1 PAD
+                       message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=bob -> ann, bob
+            2.000s   bob: 2 PAD
+                       message room=lobby seq=2 data="2 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=bob -> ann, bob
+            3.000s   bob: 3 PAD
+                       message room=lobby seq=3 data="3 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=bob -> ann
+            4.000s   bob stalls
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+                       bye code=4003 reason=memory_pressure -> ann
+                       close ann 4003 memory_pressure, dropping
+                       message room=lobby seq=3 data="3 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=bob -> bob
+            5.000s   bob: {"type":"ping","id":"IDID"}
+                       pong id=iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii -> bob
+        "#]],
+    );
+}
