@@ -82,8 +82,8 @@ pub fn a_half_open_peer_is_closed_with_4000(runtime: Runtime) {
     // A client that behaves answers pings while it reads, and is not closed.
     let mut ann = Client::connect(server.addr, "room=lobby&name=ann");
     ann.expect("joined");
-    let mut silent = Raw::upgraded(server.addr, "room=lobby&name=bob");
     let start = Instant::now();
+    let mut silent = Raw::upgraded(server.addr, "room=lobby&name=bob");
     let mut pings = 0;
     let reader = std::thread::spawn(move || {
         assert_eq!(silent.json()["type"], "welcome");
