@@ -93,6 +93,10 @@ impl Door {
         });
         match opened {
             Ok((response, greeting)) => Knock::Upgrade { response, greeting, consumed },
+            // RFC 9110 §9.3.2.
+            Err(answer) if request.method == Some("HEAD") => {
+                Knock::Answer(answer::without_body(answer))
+            }
             Err(answer) => Knock::Answer(answer),
         }
     }
@@ -165,15 +169,14 @@ fn plain_request(readiness: Readiness, request: &Request<'_, '_>, path: &str) ->
     if !matches!(method, "GET" | "HEAD") {
         return answer::plain(405, "only GET and HEAD are answered\n", &[("Allow", "GET, HEAD")]);
     }
-    let whole = match (path, readiness) {
+    match (path, readiness) {
         ("/healthz", _) | ("/readyz", Readiness::Serving) => answer::plain(200, "ok\n", &[]),
         ("/readyz", Readiness::Draining) => unavailable("draining\n"),
         _ => match page::find(path) {
             Some(asset) => page::answer(asset, header(request, "If-None-Match")),
             None => answer::plain(404, "nothing is here\n", &[]),
         },
-    };
-    if method == "HEAD" { answer::without_body(whole) } else { whole }
+    }
 }
 
 /// RFC 9110 §15.5.22, and RFC 6455 §4.4 for the version.
