@@ -65,6 +65,9 @@ impl Door {
         let mut request = Request::new(&mut headers);
         let window = &head[..head.len().min(self.head_bytes)];
         match request.parse(window) {
+            Ok(Status::Complete(consumed)) if has_bare_newline(&window[..consumed]) => {
+                Knock::Answer(answer::plain(400, "lines end with CR and LF\n", &[]))
+            }
             Ok(Status::Complete(consumed)) => self.open(readiness, &request, consumed),
             Ok(Status::Partial) if head.len() < self.head_bytes => Knock::More,
             Ok(Status::Partial) | Err(Error::TooManyHeaders) => {
@@ -202,10 +205,24 @@ fn refuse_smuggling(request: &Request<'_, '_>) -> Result<(), Refusal> {
         return Err(answer::plain(400, "a request here has no body\n", &[]));
     }
     // RFC 9112 §3.2.
-    if the_only(request, "Host")?.is_none() && request.version == Some(1) {
-        return Err(answer::plain(400, "no Host\n", &[]));
+    match the_only(request, "Host")? {
+        Some(host) if !is_host(host) => Err(answer::plain(400, "no valid Host\n", &[])),
+        None if request.version == Some(1) => Err(answer::plain(400, "no Host\n", &[])),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// Whether this may be a host and a port, without what could hide another host from whoever reads
+/// it: a user, a path, a fragment.
+fn is_host(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%:[]".contains(&byte))
+}
+
+/// Proxies do not agree on whether LF alone ends a line, so a head with one may have been two
+/// requests to the proxy in front (RFC 9112 §2.2).
+fn has_bare_newline(head: &[u8]) -> bool {
+    let mut lines = head.split_inclusive(|byte| *byte == b'\n');
+    lines.any(|line| !line.ends_with(b"\r\n"))
 }
 
 /// What the URL's query asks for.
@@ -230,7 +247,7 @@ fn name(field: &str, value: &str) -> Result<Name, Refusal> {
 /// The values of a header, which may stand there several times.
 fn header<'a>(request: &Request<'_, 'a>, name: &str) -> impl Iterator<Item = &'a str> {
     let found = request.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
-    found.map(|header| std::str::from_utf8(header.value).unwrap_or("\u{FFFD}").trim())
+    found.map(|header| trim(std::str::from_utf8(header.value).unwrap_or("\u{FFFD}")))
 }
 
 /// The value of a header that may stand there once.
@@ -243,10 +260,18 @@ fn the_only<'a>(request: &Request<'_, 'a>, name: &str) -> Result<Option<&'a str>
     Ok(value)
 }
 
-/// Whether a header whose values are lists has `token` (RFC 9110 §5.6.1).
+/// The members of a header whose values are lists (RFC 9110 §5.6.1).
+fn tokens<'a>(request: &Request<'_, 'a>, name: &str) -> impl Iterator<Item = &'a str> {
+    header(request, name).flat_map(|value| value.split(',')).map(trim)
+}
+
 fn has_token(request: &Request<'_, '_>, name: &str, token: &str) -> bool {
-    let mut tokens = header(request, name).flat_map(|value| value.split(','));
-    tokens.any(|found| found.trim().eq_ignore_ascii_case(token))
+    tokens(request, name).any(|found| found.eq_ignore_ascii_case(token))
+}
+
+/// Without the white space that HTTP knows (RFC 9110 §5.6.3); Unicode knows more.
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
 }
 
 /// 16 bytes in base 64 (RFC 6455 §4.1).
