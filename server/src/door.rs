@@ -126,7 +126,8 @@ impl Door {
         if readiness == Readiness::Draining {
             return Err(unavailable("the server stops\n"));
         }
-        let offers = has_token(request, "Sec-WebSocket-Protocol", SUBPROTOCOL);
+        // A browser fails the connection when the name that it gets is not to the letter its own.
+        let offers = tokens(request, "Sec-WebSocket-Protocol").any(|offer| offer == SUBPROTOCOL);
         let mut greeting = greeting(query)?;
         if offers {
             greeting.framing = Framing::Strict;
