@@ -1,228 +1,22 @@
 //! What the front door answers, whole and byte by byte.
 
-use roundtable::{Framing, Greeting, RoomChoice};
-use roundtable_server::{Codec, Door, Input, Knock, Readiness, Settings};
+mod knock;
 
-const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+use proptest::prelude::*;
+use roundtable_server::{Door, Knock, Readiness, Settings};
 
-/// A request of these lines.
-fn request(lines: &[&str]) -> Vec<u8> {
-    (lines.join("\r\n") + "\r\n\r\n").into_bytes()
-}
+use knock::{handshake, knock, knock_at, parts, plain, request, status};
 
-fn plain(first: &str) -> Vec<u8> {
-    request(&[first, "Host: chat.example"])
-}
-
-/// A handshake for `target`, with further lines.
-fn handshake(target: &str, further: &[&str]) -> Vec<u8> {
-    let first = format!("GET {target} HTTP/1.1");
-    let mut lines = vec![
-        first.as_str(),
-        "Host: chat.example",
-        "Upgrade: WebSocket",
-        "Connection: keep-alive, Upgrade",
-        "Sec-WebSocket-Version: 13",
-        KEY,
-    ];
-    lines.extend(further);
-    request(&lines)
-}
-
-/// Knocks with all at once and byte by byte, which must come to the same.
-#[track_caller]
-fn knock_at(door: &Door, readiness: Readiness, request: &[u8]) -> Knock {
-    let whole = door.knock(readiness, request);
-    let first = (0..=request.len())
-        .map(|len| door.knock(readiness, &request[..len]))
-        .find(|knock| *knock != Knock::More);
-    assert_eq!(first.as_ref().unwrap_or(&Knock::More), &whole);
-    whole
-}
-
-#[track_caller]
-fn knock(request: &[u8]) -> Knock {
-    knock_at(&Door::new(&Settings::default()), Readiness::Serving, request)
-}
-
-/// An answer that is no upgrade, as its status, its headers and its body.
-#[track_caller]
-fn parts(knock: Knock) -> (u16, Vec<String>, String) {
-    let Knock::Answer(answer) = knock else { panic!("no answer: {knock:?}") };
-    let answer = String::from_utf8(answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let mut lines = head.lines().map(str::to_owned);
-    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-    (status, lines.collect(), body.to_owned())
-}
-
-#[track_caller]
-fn status(request: &[u8]) -> u16 {
-    parts(knock(request)).0
-}
-
-#[track_caller]
-fn greeting(request: &[u8]) -> Greeting {
-    match knock(request) {
-        Knock::Upgrade { greeting, consumed, .. } => {
-            assert_eq!(consumed, request.len());
-            greeting
-        }
-        other => panic!("no upgrade: {other:?}"),
+#[test]
+fn a_host_is_a_host_and_a_port() {
+    let on = |host: &str| request(&["GET /healthz HTTP/1.1", &format!("Host: {host}")]);
+    for host in ["chat.example", "chat_1:8080", "127.0.0.1:1", "[::1]:8080", "xn--bcher-kva.de", ""]
+    {
+        assert_eq!(status(&on(host)), 200, "{host}");
     }
-}
-
-#[test]
-fn the_handshake_is_answered_as_in_the_rfc() {
-    let Knock::Upgrade { response, greeting, .. } = knock(&handshake("/ws", &[])) else {
-        panic!("no upgrade")
-    };
-    // The key and its answer are the example of RFC 6455 §1.3.
-    let expected = request(&[
-        "HTTP/1.1 101 Switching Protocols",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
-    ]);
-    assert_eq!(response, expected);
-    assert_eq!(greeting, Greeting::default());
-}
-
-#[test]
-fn the_subprotocol_is_echoed_and_extensions_are_not() {
-    let offers = [
-        "Sec-WebSocket-Protocol: chat, roundtable.v1",
-        "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
-    ];
-    let Knock::Upgrade { response, greeting, .. } = knock(&handshake("/ws", &offers)) else {
-        panic!("no upgrade")
-    };
-    let response = String::from_utf8(response).unwrap();
-    assert!(response.contains("Sec-WebSocket-Protocol: roundtable.v1\r\n"), "{response}");
-    assert!(!response.contains("Extensions"), "{response}");
-    assert_eq!(greeting.framing, Framing::Strict);
-    let other = handshake("/ws", &["Sec-WebSocket-Protocol: chat, roundtable.v10"]);
-    let Knock::Upgrade { response, greeting, .. } = knock(&other) else { panic!("no upgrade") };
-    assert!(!String::from_utf8(response).unwrap().contains("Protocol:"));
-    assert_eq!(greeting.framing, Framing::Lenient);
-}
-
-#[test]
-fn the_url_says_who_and_where() {
-    let wish = |target: &str| {
-        let greeting = greeting(&handshake(target, &[]));
-        (greeting.room, greeting.name.map(|name| name.to_string()))
-    };
-    let named = |room: &str| RoomChoice::Named(room.parse().unwrap());
-    assert_eq!(wish("/ws?room=lobby&name=ann"), (named("lobby"), Some("ann".into())));
-    assert_eq!(wish("/ws?name=J%C3%BCrg+M&x=1"), (RoomChoice::Default, Some("Jürg M".into())));
-    assert_eq!(wish("/ws?room=&name="), (RoomChoice::None, None));
-    assert_eq!(wish("/ws?"), (RoomChoice::Default, None));
-    assert_eq!(wish("http://chat.example/ws?room=a"), (named("a"), None));
-}
-
-#[test]
-fn a_bad_name_is_refused_in_words() {
-    let cases = [
-        ("name=%20", "name: a name needs at least one visible character\n"),
-        ("room=a%0Ab", "room: a name may not have the character U+000A\n"),
-        ("name=%E2%80%AEnna", "name: a name may not have the character U+202E\n"),
-    ];
-    for (query, words) in cases {
-        let (status, _, body) = parts(knock(&handshake(&format!("/ws?{query}"), &[])));
-        assert_eq!((status, &*body), (400, words));
+    for host in ["user@chat.example", "a b", "a, b", "a/b", "a#b", "a?b", "a\\b", "bücher.de"] {
+        assert_eq!(status(&on(host)), 400, "{host}");
     }
-}
-
-#[test]
-fn a_first_frame_right_behind_the_head_is_read() {
-    let head = handshake("/ws", &[]);
-    let frame = [0x81, 0x82, 0, 0, 0, 0, b'h', b'i'];
-    let bytes = [&*head, &frame].concat();
-    let Knock::Upgrade { consumed, .. } = knock(&head) else { panic!("no upgrade") };
-    let door = Door::new(&Settings::default());
-    let Knock::Upgrade { consumed: with_frame, .. } = door.knock(Readiness::Serving, &bytes) else {
-        panic!("no upgrade")
-    };
-    assert_eq!((consumed, with_frame), (head.len(), head.len()));
-    let (mut codec, mut inputs) = (Codec::new(&Settings::default()), Vec::new());
-    codec.feed(roundtable::Timestamp::ZERO, &bytes[with_frame..], &mut inputs);
-    assert_eq!(inputs, [Input::Text("hi".into())]);
-}
-
-#[test]
-fn what_is_no_websocket_is_told_what_is_wanted() {
-    let keyless = ["GET /ws HTTP/1.1", "Host: a", "Upgrade: websocket", "Connection: Upgrade"];
-    let with = |further: &[&str]| request(&[&keyless[..], further].concat());
-    let old = [
-        plain("GET /ws HTTP/1.1"),
-        request(&["GET /ws HTTP/1.0", "Upgrade: websocket", "Connection: Upgrade"]),
-        with(&["Sec-WebSocket-Version: 8", KEY]),
-        with(&[KEY]),
-    ];
-    for request in old {
-        let (status, headers, _) = parts(knock(&request));
-        assert_eq!(status, 426);
-        for header in
-            ["Connection: Upgrade, close", "Upgrade: websocket", "Sec-WebSocket-Version: 13"]
-        {
-            assert!(headers.iter().any(|found| found == header), "{header} is not in {headers:?}");
-        }
-    }
-    let version = "Sec-WebSocket-Version: 13";
-    assert_eq!(status(&with(&[version])), 400);
-    assert_eq!(status(&with(&[version, "Sec-WebSocket-Key: c2hvcnQ="])), 400);
-    assert_eq!(status(&with(&[version, KEY, KEY])), 400);
-}
-
-#[test]
-fn pages_from_elsewhere_may_not_connect() {
-    let from = |origin: &str| handshake("/ws", &[&format!("Origin: {origin}")]);
-    for own in ["http://chat.example", "https://chat.example", "HTTPS://Chat.Example"] {
-        assert_eq!(greeting(&from(own)), Greeting::default(), "{own}");
-    }
-    let foreign = [
-        "null",
-        "",
-        "chat.example",
-        "//chat.example",
-        "https://chat.example.evil",
-        "https://evil-chat.example",
-        "https://evil.chat.example",
-        "https://chat.example:8080",
-        "https://chat.example@evil",
-        "https://user@chat.example",
-        "https://chat.example/",
-        "https://chat.example https://evil",
-        "file://chat.example",
-        "chrome-extension://chat.example",
-    ];
-    for origin in foreign {
-        assert_eq!(status(&from(origin)), 403, "{origin}");
-    }
-    let twice = handshake("/ws", &["Origin: https://chat.example", "Origin: https://evil"]);
-    assert_eq!(status(&twice), 400);
-    let nameless = handshake("/ws", &["Origin: http://"]);
-    let nameless = String::from_utf8(nameless).unwrap().replace("Host: chat.example", "Host:");
-    assert_eq!(status(nameless.as_bytes()), 403);
-}
-
-#[test]
-fn allowed_origins_may_connect() {
-    let mut settings = Settings::default();
-    let from = |origin: &str| handshake("/ws", &[&format!("Origin: {origin}")]);
-    settings.allow_origin = "https://a.example,http://b.example:8080".parse().unwrap();
-    let door = Door::new(&settings);
-    let is_open = |door: &Door, origin: &str| {
-        matches!(knock_at(door, Readiness::Serving, &from(origin)), Knock::Upgrade { .. })
-    };
-    assert!(is_open(&door, "https://a.example"));
-    assert!(is_open(&door, "http://b.example:8080"));
-    assert!(is_open(&door, "https://chat.example"));
-    assert!(!is_open(&door, "http://a.example"));
-    assert!(!is_open(&door, "http://b.example"));
-    settings.allow_origin = "*".parse().unwrap();
-    assert!(is_open(&Door::new(&settings), "null"));
 }
 
 #[test]
@@ -289,6 +83,14 @@ fn head_is_get_without_the_body() {
         let expected = (get, headers, String::new());
         assert_eq!(parts(knock(&plain(&format!("HEAD {path} HTTP/1.1")))), expected);
     }
+    for (expected, head) in [
+        (405, plain("HEAD /ws HTTP/1.1")),
+        (400, request(&["HEAD / HTTP/1.1", "Host: a", "Content-Length: 1"])),
+        (400, request(&["HEAD / HTTP/1.1"])),
+    ] {
+        let (status, _, body) = parts(knock(&head));
+        assert_eq!((status, &*body), (expected, ""), "{}", head.escape_ascii());
+    }
 }
 
 #[test]
@@ -323,16 +125,43 @@ fn http_1_0_is_answered_and_http_2_is_not() {
 
 #[test]
 fn what_could_hide_another_request_is_refused() {
-    for line in ["Content-Length: 5", "Content-Length: +0", "Transfer-Encoding: chunked"] {
-        assert_eq!(status(&request(&["GET / HTTP/1.1", "Host: a", line])), 400, "{line}");
-        assert_eq!(status(&handshake("/ws", &[line])), 400, "{line}");
+    for line in [
+        "Content-Length: 5",
+        "Content-Length: +0",
+        "Content-Length: 0\u{A0}",
+        "Content-Length: 0, 5",
+        "Content-Length: 0\r\nContent-Length: 5",
+        "Content-Length:",
+        "Transfer-Encoding: chunked",
+        "Transfer-Encoding: identity",
+        "transfer-encoding:\tchunked",
+        "Transfer-Encoding : chunked",
+        "X: 1\r\n folded: b",
+        "X: 1\r\n\tTransfer-Encoding: chunked",
+        "X: 1\nY: 2",
+        "X: 1\rY: 2",
+        "X: 1\0",
+        "X\0: 1",
+        "X: 1\r\n\nY: 2",
+    ] {
+        let page = request(&["GET / HTTP/1.1", "Host: a", line]);
+        assert_eq!(status(&page), 400, "{}", line.escape_debug());
+        assert_eq!(status(&handshake("/ws", &[line])), 400, "{}", line.escape_debug());
     }
     assert_eq!(status(&request(&["GET / HTTP/1.1", "Host: a", "Content-Length: 0"])), 200);
     assert_eq!(status(&request(&["GET / HTTP/1.1"])), 400);
     assert_eq!(status(&request(&["GET / HTTP/1.1", "Host: a", "Host: b"])), 400);
     assert_eq!(status(&request(&["GET / HTTP/1.0", "Host: a", "Host: b"])), 400);
-    assert_eq!(status(&request(&["GET / HTTP/1.1", "Host: a", " folded: b"])), 400);
-    assert_eq!(status(&request(&["GET / HTTP/1.1", "Host : a"])), 400);
+    for whole in [
+        "GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+        "GET / HTTP/1.1\r\n Host: a\r\n\r\n",
+        "GET / HTTP/1.1\nHost: a\n\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\n",
+        "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n",
+    ] {
+        assert_eq!(status(whole.as_bytes()), 400, "{}", whole.escape_debug());
+    }
 }
 
 #[test]
@@ -377,4 +206,47 @@ fn a_late_head_and_a_full_house_have_their_answers() {
     let (status, headers, _) = parts(Knock::Answer(Door::full_answer()));
     assert_eq!(status, 503);
     assert!(headers.iter().any(|header| header == "Retry-After: 5"));
+}
+
+/// A request that may be good, with some bytes changed.
+fn bent_requests() -> impl Strategy<Value = Vec<u8>> {
+    let good = prop_oneof![
+        Just(handshake("/ws?name=ann", &["Origin: https://chat.example"])),
+        Just(plain("GET / HTTP/1.1")),
+    ];
+    let byte = prop_oneof![any::<u8>(), prop::sample::select(b" \t\r\n\0:,/?%0".to_vec())];
+    let bends = prop::collection::vec((any::<prop::sample::Index>(), any::<bool>(), byte), 0..5);
+    (good, bends).prop_map(|(mut request, bends)| {
+        for (index, adds, byte) in bends {
+            let at = index.index(request.len());
+            request.splice(at..at + usize::from(!adds), [byte]);
+        }
+        request
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_is_answered_the_same_whole_and_byte_by_byte(
+        request in prop_oneof![
+            4 => bent_requests(),
+            1 => prop::collection::vec(any::<u8>(), 0..100),
+        ],
+    ) {
+        match knock(&request) {
+            Knock::More => {}
+            Knock::Upgrade { response, consumed, .. } => {
+                prop_assert!(response.starts_with(b"HTTP/1.1 101 "));
+                prop_assert!(request[..consumed].ends_with(b"\r\n\r\n"));
+            }
+            answer @ Knock::Answer(_) => {
+                let (status, headers, body) = parts(answer);
+                prop_assert!((200..=505).contains(&status));
+                let length = format!("Content-Length: {}", body.len());
+                prop_assert!(headers.contains(&length), "{:?}", headers);
+                let ends = ["Connection: close", "Connection: Upgrade, close"];
+                prop_assert!(headers.iter().any(|header| ends.contains(&&**header)));
+            }
+        }
+    }
 }
