@@ -60,11 +60,19 @@ fn inputs(settings: &Settings, bytes: &[u8], size: usize) -> Vec<Input> {
     inputs
 }
 
-/// Holds for the bytes whole, byte by byte, and in between.
+/// Holds for the bytes whole, byte by byte, in between, and cut in two anywhere.
 #[track_caller]
 fn check_with(settings: &Settings, bytes: &[u8], expected: &[Input]) {
     for size in [bytes.len().max(1), 1, 2, 5, 64] {
         assert_eq!(inputs(settings, bytes, size), expected, "in pieces of {size}");
+    }
+    for cut in 0..bytes.len().min(600) {
+        let mut pieces = Vec::new();
+        let mut codec = Codec::new(settings);
+        codec.feed(NOW, &bytes[..cut], &mut pieces);
+        codec.feed(NOW, &bytes[cut..], &mut pieces);
+        pieces.retain(|input| *input != Input::Heard);
+        assert_eq!(pieces, expected, "cut at {cut}");
     }
 }
 
@@ -117,18 +125,21 @@ fn a_close_is_echoed_with_its_code_and_ends_all() {
 
 #[test]
 fn what_breaks_the_protocol_closes_with_1002() {
-    let unmasked = vec![FIN | TEXT, 2, b'h', b'i'];
-    let broken = [
-        unmasked,
-        client(FIN | 0x40 | TEXT, b"a reserved bit"),
-        client(FIN | 0x3, b"a reserved opcode"),
-        client(FIN | 0xB, b"a reserved control opcode"),
+    let mut broken = vec![
+        vec![FIN | TEXT, 2, b'h', b'i'],
+        vec![FIN | PING, 0],
+        vec![FIN | CLOSE, 2, 3, 0xE8],
         client(FIN | CONTINUATION, b"of nothing"),
         [client(TEXT, b"a"), client(FIN | TEXT, b"within another")].concat(),
         client(PING, b"a fragmented ping"),
         client(FIN | PING, &[0; 126]),
+        client(CLOSE, b"\x03\xE8"),
         client(FIN | CLOSE, b"\x03"),
+        client(FIN | CLOSE, &[0; 126]),
     ];
+    broken.extend([0x40, 0x20, 0x10].map(|bit| client(FIN | bit | TEXT, b"a reserved bit")));
+    let reserved = (0x3..=0x7).chain(0xB..=0xF);
+    broken.extend(reserved.map(|opcode| client(FIN | opcode, b"a reserved opcode")));
     for bytes in broken {
         let bytes = [text("before"), bytes, text("behind")].concat();
         check(&bytes, &[said("before"), fail(CloseCode::Protocol)]);
@@ -157,6 +168,9 @@ fn what_is_too_long_closes_with_1009() {
     // The header is enough: nobody waits for 2^63 bytes, or has memory for them.
     let announced = [FIN | BINARY, 0xFF, 0x7F, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3, 4];
     check(&announced, &[fail(CloseCode::TooBig)]);
+    let header = 4 + 4;
+    check_with(&settings, &text(&"x".repeat(1001))[..header], &[fail(CloseCode::TooBig)]);
+    check_with(&settings, &text(&most)[..header], &[]);
 }
 
 #[test]
@@ -167,6 +181,19 @@ fn a_flood_of_frames_closes_with_4029_behind_what_was_allowed() {
     let flood = [text("a"), client(TEXT, b"")].concat();
     let flood = [flood, client(CONTINUATION, b"").repeat(3), text("b")].concat();
     check_with(&settings, &flood, &[said("a"), fail(CloseCode::RateLimited)]);
+    // What ends the connection before the flood begins is what counts.
+    let bye = [client(FIN | CLOSE, b"\x03\xE8"), text("a").repeat(9)].concat();
+    check_with(&settings, &bye, &[Input::Close(frame::close_echo(Some(1000)))]);
+}
+
+#[test]
+fn the_burst_of_frames_is_as_long_as_it_is_set() {
+    let settings = Settings::default();
+    let burst = settings.wire.frame_burst as usize;
+    let empty = client(CONTINUATION, b"");
+    let most = [client(TEXT, b""), empty.repeat(burst - 1)].concat();
+    check_with(&settings, &most, &[]);
+    check_with(&settings, &[most, empty].concat(), &[fail(CloseCode::RateLimited)]);
 }
 
 #[test]
@@ -204,6 +231,21 @@ fn a_message_that_is_not_complete_has_a_deadline() {
     codec.feed(at(38), &text("too late"), &mut inputs);
     codec.expire(&mut inputs);
     assert_eq!(inputs.len(), 1);
+}
+
+#[test]
+fn a_frame_that_drips_has_the_deadline_of_its_first_byte() {
+    let at = |seconds| Timestamp::new(Duration::from_secs(seconds));
+    let (mut codec, mut inputs) = (Codec::new(&Settings::default()), Vec::new());
+    let frame = text("never to be said");
+    for (second, byte) in (3..23).zip(&frame) {
+        codec.feed(at(second), &[*byte], &mut inputs);
+        assert_eq!(codec.deadline(), Some(at(23)));
+    }
+    inputs.retain(|input| *input != Input::Heard);
+    assert_eq!(inputs, []);
+    codec.expire(&mut inputs);
+    assert_eq!(inputs, [fail(CloseCode::Protocol)]);
 }
 
 #[test]
@@ -268,5 +310,42 @@ proptest! {
         let whole = inputs(&settings, &bytes, bytes.len().max(1));
         prop_assert_eq!(&whole, &inputs(&settings, &bytes, 1));
         prop_assert_eq!(&whole, &inputs(&settings, &bytes, size));
+        let is_end = |input: &Input| matches!(input, Input::Close(_) | Input::Fail { .. });
+        let end = whole.iter().position(is_end);
+        prop_assert!(end.is_none_or(|end| end + 1 == whole.len()), "{:?}", whole);
+    }
+
+    #[test]
+    fn noise_is_read_the_same_and_panics_nobody(
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        size in 1_usize..20,
+    ) {
+        let settings = Settings::default();
+        let whole = inputs(&settings, &bytes, bytes.len().max(1));
+        prop_assert_eq!(whole, inputs(&settings, &bytes, size));
+    }
+
+    #[test]
+    fn a_peer_that_sends_is_heard_each_second_and_not_more(
+        feeds in prop::collection::vec((0_u64..1500, any::<bool>()), 1..50),
+    ) {
+        let mut codec = Codec::new(&Settings::default());
+        let (mut millis, mut told) = (0, None);
+        for (pause, is_text) in feeds {
+            millis += pause;
+            let bytes = if is_text { text("a") } else { client(FIN | PONG, b"") };
+            let mut inputs = Vec::new();
+            codec.feed(Timestamp::from_millis(millis), &bytes, &mut inputs);
+            let is_due = told.is_none_or(|told| millis >= told + 1000);
+            let expected = match (is_text, is_due) {
+                (true, _) => vec![said("a")],
+                (false, true) => vec![Input::Heard],
+                (false, false) => vec![],
+            };
+            if !expected.is_empty() {
+                told = Some(millis);
+            }
+            prop_assert_eq!(inputs, expected);
+        }
     }
 }
