@@ -163,7 +163,7 @@ impl Hub {
             Event::Text { conn, text } => self.text(conn, &text, commands),
             Event::Binary { conn } => self.binary(conn, commands),
             Event::Heard { conn } => self.heard(conn),
-            Event::Backlog { conn, bytes } => self.backlog(conn, bytes as u64, commands),
+            Event::Backlog { conn, bytes } => self.backlog(conn, bytes as u64),
             Event::Flushed => self.flushed(commands),
             Event::Disconnect { conn } => self.disconnect(conn),
             Event::Tick => self.tick(commands),

@@ -25,7 +25,7 @@ enum Stop {
 }
 
 impl Hub {
-    pub(super) fn backlog(&mut self, conn: ConnId, bytes: u64, out: &mut Vec<Command>) {
+    pub(super) fn backlog(&mut self, conn: ConnId, bytes: u64) {
         let Some(slot) = self.state.sessions.find(conn) else { return };
         let (awake, turn, state) = (self.awake(), self.turn, &mut self.state);
         let flow = state.sessions.flow_mut(slot);
@@ -48,7 +48,6 @@ impl Hub {
             state.lagging.ready.insert(slot);
         }
         self.rearm(slot);
-        self.relieve_pressure(out);
     }
 
     pub(super) fn flushed(&mut self, out: &mut Vec<Command>) {
@@ -57,6 +56,8 @@ impl Hub {
         let lagging = &mut self.state.lagging;
         lagging.over_budget = false;
         lagging.ready.append(&mut lagging.covering);
+        // Not before: a level that is still to be reported may be a lower one.
+        self.relieve_pressure(out);
         self.read_on(self.config.tick_work, out);
     }
 

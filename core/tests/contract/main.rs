@@ -8,6 +8,7 @@ use driver::{Driver, Step, script};
 use proptest::prelude::*;
 use roundtable::{
     Command, Config, ConfigError, ConnId, Event, Greeting, Hub, Origin, PlainText, Timestamp,
+    frame_len,
 };
 
 const ORIGIN: Origin = Origin { seed: 7, wall_clock_ms: 1_785_578_400_000 };
@@ -198,6 +199,46 @@ fn contract_6_bounded_work() {
         pings += commands.len();
     }
     assert_eq!(pings, 1000);
+}
+
+#[test]
+fn the_levels_of_a_turn_are_judged_together() {
+    let [ann, bob] = [1, 2].map(ConnId::new);
+    let config = Config { budget_bytes: 6144, ..tight() };
+    // Ann has read everything by the time that bob, who is reported first, makes it too much.
+    for (ann_reads, closed) in [(true, None), (false, Some(ann))] {
+        let mut hub = Hub::new(config.clone(), ORIGIN).unwrap();
+        let mut commands = Vec::new();
+        connect(&mut hub, 1, &mut commands);
+        connect(&mut hub, 2, &mut commands);
+        let mut hand_in = |event| {
+            commands.clear();
+            hub.handle(Timestamp::ZERO, event, &mut commands);
+            let sent = commands.iter().map(|command| match command {
+                Command::Send { text, .. } => frame_len(text.len()),
+                _ => 0,
+            });
+            let close = commands.iter().find_map(|command| match command {
+                Command::Close { conn, .. } => Some(*conn),
+                _ => None,
+            });
+            (sent.sum::<usize>(), close)
+        };
+        hand_in(Event::Flushed);
+        let text = format!("{{\"type\":\"ping\",\"id\":\"{}\"}}", "i".repeat(64));
+        let ping = |conn| Event::Text { conn, text: text.clone() };
+        let hers: usize = (0..40).map(|_| hand_in(ping(ann)).0).sum();
+        hand_in(Event::Backlog { conn: ann, bytes: hers });
+        hand_in(Event::Flushed);
+        let his: usize = (0..20).map(|_| hand_in(ping(bob)).0).sum();
+        assert!(hers + his > config.budget_bytes, "{hers} and {his}");
+        let mut closes = vec![hand_in(Event::Backlog { conn: bob, bytes: his }).1];
+        if ann_reads {
+            closes.push(hand_in(Event::Backlog { conn: ann, bytes: 0 }).1);
+        }
+        closes.push(hand_in(Event::Flushed).1);
+        assert_eq!(closes.into_iter().flatten().next(), closed);
+    }
 }
 
 #[test]
