@@ -103,7 +103,13 @@ impl Limits {
             tick_work: 2,
             ..Config::default()
         };
-        let default = Config { page_bytes: 1 << 17, window_bytes: 3 << 17, ..Config::default() };
+        // The reference reads by no page: the longest log fits into one.
+        let default = Config {
+            page_bytes: 1 << 24,
+            window_bytes: 1 << 25,
+            history_bytes: 1 << 26,
+            ..Config::default()
+        };
         match self {
             Self::Default => default,
             Self::Roomy => Config {
