@@ -1,7 +1,9 @@
-// The page: what is seen, and the one WebSocket. What is said on it is `connection.js`'s business.
+// The page: what is seen and done. What is said to the server is `connection.js`'s business, and when
+// it can be reached `line.js`'s.
 
-import { Session } from "/connection.js";
-import { Timeline } from "/timeline.js";
+import { Session, troubleWith } from "/connection.js";
+import { Line } from "/line.js";
+import { Timeline, entryRow } from "/timeline.js";
 
 const $ = (id) => document.getElementById(id);
 const memory = {
@@ -10,11 +12,12 @@ const memory = {
 };
 
 let session = null;
-let socket = null;
-let retry = null;
+let line = null;
 let current = null;
 /** What was said in each room, and how much of it was not seen. */
 const timelines = new Map();
+/** What was written in each room and not sent. */
+const drafts = new Map();
 
 // ---- Coming in ---------------------------------------------------------------------------------
 
@@ -27,7 +30,7 @@ $("enter").addEventListener("submit", (event) => {
   event.preventDefault();
   const name = $("name").value.trim();
   const room = $("room").value.trim();
-  if (!name || !room) return;
+  if (!isFit($("name")) || !isFit($("room"))) return;
   memory.set("name", name);
   memory.set("room", room);
   session = new Session({ name, rooms: [room], random: Math.random });
@@ -35,15 +38,28 @@ $("enter").addEventListener("submit", (event) => {
   $("entrance").hidden = true;
   $("chat").hidden = false;
   paintMe(name);
+  line = new Line(session, { onNews: hear, onState: paintState });
   show(room);
-  connect();
+  line.open();
 });
 
+/** Whether a field holds a name that the server takes; if not, the browser says why. */
+function isFit(field) {
+  const judge = (trouble) => {
+    field.setCustomValidity(trouble);
+    field.setAttribute("aria-invalid", String(trouble !== ""));
+  };
+  judge(troubleWith(field.value));
+  field.addEventListener("input", () => judge(""), { once: true });
+  return field.reportValidity();
+}
+
 $("out").addEventListener("click", () => {
-  clearTimeout(retry);
-  const gone = socket;
-  socket = session = null;
-  gone?.close(1000);
+  line.close();
+  line = session = current = null;
+  drafts.clear();
+  $("text").value = "";
+  document.title = "Roundtable";
   $("chat").hidden = true;
   $("entrance").hidden = false;
   $("name").focus();
@@ -51,45 +67,17 @@ $("out").addEventListener("click", () => {
 
 // ---- The connection ----------------------------------------------------------------------------
 
-function connect() {
-  clearTimeout(retry);
-  paintState("connecting", "Connecting…");
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  const opened = new WebSocket(`${scheme}//${location.host}${session.path}`, "roundtable.v1");
-  socket = opened;
-  opened.addEventListener("message", ({ data }) => {
-    if (socket !== opened) return;
-    const { send: frames, news } = session.receive(data);
-    news.forEach(tell);
-    send(frames);
-  });
-  opened.addEventListener("close", ({ code }) => {
-    if (socket !== opened) return;
-    socket = null;
-    comeBack(session.closed(code), code);
-  });
-}
-
-function comeBack(wait, code) {
-  paintWaiting();
-  if (wait === null) {
-    paintState("offline", `Closed by the server (${code})`);
-    return;
-  }
-  const seconds = Math.max(1, Math.round(wait / 1000));
-  paintState("offline", `Offline · back in ${seconds} s`);
-  retry = setTimeout(connect, wait);
-}
-
-addEventListener("online", () => { if (session && !socket) connect(); });
+addEventListener("online", () => line?.lookAgain());
 document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible" && session && !socket) connect();
-  if (current) seen();
+  if (document.visibilityState !== "visible") return;
+  line?.lookAgain();
+  seen();
 });
 
-function send(frames) {
-  if (socket?.readyState !== WebSocket.OPEN) return;
-  for (const frame of frames) socket.send(JSON.stringify(frame));
+function hear(news) {
+  news.forEach(tell);
+  paintRooms();
+  paint(news);
 }
 
 /** One piece of news from the session. */
@@ -97,8 +85,8 @@ function tell(news) {
   const timeline = news.room && timelineOf(news.room);
   switch (news.kind) {
     case "welcome":
-      paintState("online", "Online");
       paintMe(news.user);
+      hint("");
       break;
     case "joined":
       if (news.isNewRun) timeline.restart();
@@ -106,7 +94,7 @@ function tell(news) {
       break;
     case "entry":
       timeline.add(news.item, news.isMine);
-      if (news.how === "live" && !isSeen(news.room) && !news.isMine) timeline.unread += 1;
+      if (news.how !== "history" && !isSeen(news.room) && !news.isMine) timeline.unread += 1;
       break;
     case "gap": timeline.gap(news.from, news.to); break;
     case "older":
@@ -115,30 +103,27 @@ function tell(news) {
       break;
     case "left":
       timelines.delete(news.room);
-      if (news.room === current) show([...session.rooms.keys()][0] ?? null);
+      if (news.room === current) showAnother(`You are no longer in ${news.room}.`);
       break;
     case "error": explain(news); break;
     case "later": joinLater(news.room, news.afterMs); break;
-    case "bye": if (news.code === 4002) paintState("offline", "The server restarts…"); break;
+    case "bye": if (news.code === 4002) paintState("offline", "The server is restarting…"); break;
     case "ack": case "unsure": break;
   }
-  paintRooms();
-  if (!news.room || news.room === current) paint(news);
 }
 
 function joinLater(room, wait) {
   const asking = session;
-  setTimeout(() => { if (session === asking && session.rooms.has(room)) send(session.join(room)); }, wait);
+  setTimeout(() => { if (session === asking && session.rooms.has(room)) line.send(session.join(room)); }, wait);
 }
 
-function explain({ error, said, request }) {
+function explain({ error, request }) {
   const wait = error.retry_after_ms ? ` Try again in ${Math.ceil(error.retry_after_ms / 1000)} s.` : "";
   const words = error.code === "rate_limited" ? `That was a little fast.${wait}` : `${error.message}.`;
   hint(words);
-  if (said && said.room === current) paintWaiting();
   if (request?.kind === "join" && !session.rooms.has(request.room)) {
     timelines.delete(request.room);
-    if (request.room === current) show([...session.rooms.keys()][0] ?? null, words);
+    if (request.room === current) showAnother(words);
   }
 }
 
@@ -149,89 +134,119 @@ function timelineOf(room) {
   return timelines.get(room);
 }
 
+function showAnother(words) {
+  show([...session.rooms.keys()][0] ?? null, words);
+}
+
 function show(room, words = "") {
+  if (current !== null) drafts.set(current, $("text").value);
   current = room;
   $("title").textContent = room ?? "No room";
-  document.title = room ? `${room} · Roundtable` : "Roundtable";
   $("compose").hidden = $("part").hidden = room === null;
-  closeMenu();
+  $("text").value = drafts.get(room) ?? "";
+  grow();
+  setMenu(false);
   hint(words);
   if (room !== null) {
     memory.set("room", room);
+    const query = new URLSearchParams(location.search);
+    query.set("room", room);
+    history.replaceState(null, "", `?${query}`);
     timelineOf(room).unread = 0;
   }
   paintRooms();
   $("log").replaceChildren();
-  paint({ kind: "shown" });
+  paint([]);
   toEnd();
-  if (matchMedia("(hover: hover)").matches) $("text").focus();
+  // Where fingers write, a focus would open the keyboard.
+  if (!matchMedia("(pointer: coarse)").matches) $(room === null ? "other" : "text").focus();
 }
 
 $("join").addEventListener("submit", (event) => {
   event.preventDefault();
   const room = $("other").value.trim();
-  if (!room) return;
+  if (!isFit($("other"))) return;
   $("other").value = "";
-  send(session.join(room));
+  line.send(session.join(room));
   show(room);
 });
 
 $("part").addEventListener("click", () => {
   const room = current;
-  send(session.leave(room));
+  line.send(session.leave(room));
   timelines.delete(room);
-  show([...session.rooms.keys()][0] ?? null);
+  showAnother("");
 });
 
+/** Rows stay where they are while their room does, and so does the keyboard's focus. */
 function paintRooms() {
-  const rows = [...session.rooms.keys()].map((room) => {
+  const shown = new Map([...$("rooms").children].map((row) => [row.dataset.room, row]));
+  for (const [room, row] of shown) if (!session.rooms.has(room)) row.remove();
+  let unseen = 0;
+  for (const room of session.rooms.keys()) {
+    const row = shown.get(room) ?? $("rooms").appendChild(roomRow(room));
     const unread = timelines.get(room)?.unread ?? 0;
-    const button = element("button", "", { type: "button" });
-    button.append(element("span", room, { class: "label" }));
-    if (unread > 0) {
-      button.append(element("span", unread > 99 ? "99+" : String(unread), { class: "badge" }));
-      button.setAttribute("aria-label", `${room}, ${unread} new messages`);
-    }
+    const [button] = row.children;
+    button.querySelector(".badge").textContent = unread > 99 ? "99+" : String(unread || "");
+    button.setAttribute("aria-label", unread > 0 ? `${room}, ${unread} new messages` : room);
     if (room === current) button.setAttribute("aria-current", "page");
-    button.addEventListener("click", () => show(room));
-    const row = document.createElement("li");
-    row.append(button);
-    return row;
-  });
-  $("rooms").replaceChildren(...rows);
+    else button.removeAttribute("aria-current");
+    unseen += unread;
+  }
+  document.title = `${unseen > 0 ? `(${unseen}) ` : ""}${current ?? "No room"} · Roundtable`;
 }
 
-$("menu").addEventListener("click", () => {
-  const isOpen = $("side").classList.toggle("open");
-  $("menu").setAttribute("aria-expanded", String(isOpen));
-});
-function closeMenu() {
-  $("side").classList.remove("open");
-  $("menu").setAttribute("aria-expanded", "false");
+function roomRow(room) {
+  const button = element("button", "", { type: "button" });
+  button.append(element("span", room, { class: "label" }), element("span", "", { class: "badge" }));
+  button.addEventListener("click", () => show(room));
+  const row = document.createElement("li");
+  row.dataset.room = room;
+  row.append(button);
+  return row;
 }
-addEventListener("keydown", (event) => { if (event.key === "Escape") closeMenu(); });
+
+// On a narrow screen the rooms lie over the talk, until one goes elsewhere.
+const isMenuOpen = () => $("side").classList.contains("open");
+function setMenu(isOpen) {
+  $("side").classList.toggle("open", isOpen);
+  $("menu").setAttribute("aria-expanded", String(isOpen));
+}
+$("menu").addEventListener("click", () => {
+  setMenu(!isMenuOpen());
+  if (isMenuOpen()) ($("rooms").querySelector("[aria-current]") ?? $("other")).focus();
+});
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !isMenuOpen()) return;
+  setMenu(false);
+  $("menu").focus();
+});
+addEventListener("pointerdown", ({ target }) => {
+  if (!$("side").contains(target) && !$("menu").contains(target)) setMenu(false);
+});
+$("side").addEventListener("focusout", ({ relatedTarget }) => {
+  if (relatedTarget && relatedTarget !== $("menu") && !$("side").contains(relatedTarget)) setMenu(false);
+});
 
 // ---- What was said -----------------------------------------------------------------------------
 
 function paint(news) {
-  if (current === null) {
-    $("log").replaceChildren();
-    $("waiting").replaceChildren();
-    $("empty").hidden = $("older").hidden = true;
-    return;
-  }
-  const timeline = timelineOf(current);
+  const timeline = current === null ? new Timeline() : timelineOf(current);
+  const here = news.filter(({ room }) => room === current);
   const wasAtEnd = isAtEnd();
   const height = $("scroll").scrollHeight;
   timeline.paint($("log"));
   paintWaiting();
-  $("empty").hidden = timeline.items.length > 0 || !session.rooms.get(current)?.isJoined;
+  const isNowhere = current === null;
+  $("empty").textContent = isNowhere ? "Pick a room, or join one." : "Nothing was said here yet. Say something.";
+  $("empty").hidden = timeline.items.length > 0 || !(isNowhere || session.rooms.get(current)?.isJoined);
+  if (!timeline.more && document.activeElement === $("older")) $("scroll").focus();
   $("older").hidden = !timeline.more;
-  if (news.kind === "older") {
+  if (here.some(({ kind }) => kind === "older")) {
     $("scroll").scrollTop += $("scroll").scrollHeight - height;
-  } else if (wasAtEnd || news.isMine) {
+  } else if (wasAtEnd || here.some(({ isMine }) => isMine)) {
     toEnd();
-  } else if (news.kind === "entry") {
+  } else if (here.some(({ kind }) => kind === "entry")) {
     $("latest").hidden = false;
   }
 }
@@ -239,45 +254,62 @@ function paint(news) {
 /** What one said oneself and the room has not got yet. */
 function paintWaiting() {
   const mine = [...session.pending.values()].filter((said) => said.room === current);
-  const isNew = mine.length > $("waiting").children.length;
-  const wasAtEnd = isAtEnd();
-  $("waiting").replaceChildren(...mine.map(saidRow));
-  if (isNew && wasAtEnd) toEnd();
+  const shown = new Map([...$("waiting").children].map((row) => [row.dataset.said, row]));
+  const room = session.rooms.get(current);
+  let before = current === null ? null : timelineOf(current).items.at(-1);
+  const rows = mine.map((said) => {
+    const item = { kind: "entry", from: session.user, data: said.data, ts: said.at, isMine: true };
+    const row = saidRow(said, entryRow(item, before), room?.isJoined);
+    before = item;
+    const same = shown.get(row.dataset.said);
+    return same?.className === row.className ? same : row;
+  });
+  const kept = new Set(rows);
+  for (const row of shown.values()) if (!kept.has(row)) row.remove();
+  rows.forEach((row, at) => {
+    const there = $("waiting").children[at] ?? null;
+    if (there !== row) $("waiting").insertBefore(row, there);
+  });
 }
 
-function saidRow(said) {
-  const row = element("li", "", { class: `entry mine ${said.state}` });
-  const body = element("div", "", { class: "body" });
-  body.append(element("p", String(said.data), { class: "words" }));
+function saidRow(said, row, isJoined) {
   const words = {
     waiting: "Waiting for the connection…",
     sent: "Sending…",
     acknowledged: "Sent",
-    unsure: session.rooms.get(said.room)?.isJoined ? "Not confirmed." : "Not confirmed yet…",
+    unsure: isJoined ? "Not confirmed." : "Not confirmed yet…",
     refused: "Not sent.",
   }[said.state];
   const note = element("p", words, { class: "note" });
-  const isStuck = said.state === "refused" || (said.state === "unsure" && session.rooms.get(said.room)?.isJoined);
+  const isStuck = said.state === "refused" || (said.state === "unsure" && isJoined);
   if (isStuck) {
-    note.append(" ", action("Send again", () => send(session.again(said.id))));
+    note.append(" ", action("Send again", () => line.send(session.again(said.id))));
     note.append(" ", action("Discard", () => session.forget(said.id)));
   }
-  body.append(note);
-  row.append(body);
+  row.classList.add(said.state);
+  row.classList.toggle("stuck", isStuck);
+  row.dataset.said = said.id;
+  row.querySelector(".body").append(note);
   return row;
 }
 
 function action(words, act) {
   const button = element("button", words, { type: "button", class: "link" });
-  button.addEventListener("click", () => { act(); paintWaiting(); });
+  button.addEventListener("click", () => { act(); paintWaiting(); $("text").focus(); });
   return button;
 }
 
 $("older").addEventListener("click", () => {
-  send(session.older(current, timelineOf(current).first()));
+  line.send(session.older(current, timelineOf(current).first()));
 });
 $("latest").addEventListener("click", toEnd);
-$("scroll").addEventListener("scroll", () => { if (isAtEnd()) seen(); }, { passive: true });
+let isFollowing = true;
+$("scroll").addEventListener("scroll", () => {
+  isFollowing = isAtEnd();
+  if (isFollowing) seen();
+}, { passive: true });
+// A keyboard that opens, or a field that grows, takes from above: the newest stays in sight.
+new ResizeObserver(() => { if (isFollowing) toEnd(); }).observe($("scroll"));
 
 const isAtEnd = () => $("scroll").scrollHeight - $("scroll").scrollTop - $("scroll").clientHeight < 60;
 const isSeen = (room) => room === current && document.visibilityState === "visible" && isAtEnd();
@@ -307,10 +339,10 @@ $("compose").addEventListener("submit", (event) => {
     return;
   }
   hint("");
-  const { send: frames } = session.publish(current, text);
+  const { send: frames } = session.publish(current, text, Date.now());
   $("text").value = "";
   grow();
-  send(frames);
+  line.send(frames);
   paintWaiting();
   toEnd();
 });
@@ -322,7 +354,9 @@ $("text").addEventListener("keydown", (event) => {
 });
 $("text").addEventListener("input", grow);
 function grow() {
-  $("text").rows = Math.min(8, $("text").value.split("\n").length);
+  const field = $("text");
+  field.style.height = "auto";
+  field.style.height = `${field.scrollHeight + field.offsetHeight - field.clientHeight}px`;
 }
 
 // ---- Small things ------------------------------------------------------------------------------
@@ -333,6 +367,7 @@ function hint(words) {
 function paintState(state, words) {
   $("state").dataset.state = state;
   $("state").textContent = words;
+  paintWaiting();
 }
 function paintMe(user) {
   $("me").textContent = user;

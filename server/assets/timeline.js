@@ -1,7 +1,7 @@
 // What was said in one room, and how it is drawn. This file does not know where it comes from.
 // Text is text: nothing of it ever becomes markup.
 
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 /** One's messages within this span stand together. */
 const TOGETHER_MS = 5 * 60 * 1000;
@@ -51,6 +51,7 @@ export class Timeline {
   /** Draws into `list` what it does not show yet. */
   paint(list) {
     if (this.isRepainted || list.dataset.shown === undefined || list.children.length === 0) {
+      readOnlyWhatIsNew(list);
       list.replaceChildren();
       list.dataset.shown = "0";
       this.isRepainted = false;
@@ -74,18 +75,25 @@ export class Timeline {
   }
 }
 
+/** A screen reader reads out what comes in, not a whole room that is drawn at once. */
+function readOnlyWhatIsNew(list) {
+  list.setAttribute("aria-live", "off");
+  setTimeout(() => list.setAttribute("aria-live", "polite"), 500);
+}
+
 function rows(item, before) {
   if (item.kind === "gap") {
     const count = item.to - item.from + 1;
     const words = count === 1 ? "One message is missing here" : `${count} messages are missing here`;
-    return [row("gap", `${words} · it is too old to be kept`)];
+    return [row("gap", `${words} · too old to be kept`)];
   }
   if (item.kind === "break") return [row("gap", "The room began anew here")];
-  const day = DAY.format(item.ts);
-  const isNewDay = before?.kind !== "entry" || DAY.format(before.ts) !== day;
-  const isTogether = !isNewDay && before.from === item.from && item.ts - before.ts < TOGETHER_MS;
-  const entry = entryRow(item, isTogether);
-  return isNewDay ? [row("day", day), entry] : [entry];
+  const entry = entryRow(item, before);
+  return isSameDay(item, before) ? [entry] : [row("day", DAY.format(item.ts)), entry];
+}
+
+function isSameDay(item, before) {
+  return before?.kind === "entry" && DAY.format(before.ts) === DAY.format(item.ts);
 }
 
 function row(kind, words) {
@@ -97,10 +105,12 @@ function row(kind, words) {
   return made;
 }
 
-function entryRow({ from, data, ts, isMine, seq }, isTogether) {
+/** One entry; it stands together with the one before if the same person said it just before. */
+export function entryRow(item, before) {
+  const { from, data, ts, isMine } = item;
+  const isTogether = isSameDay(item, before) && before.from === from && ts - before.ts < TOGETHER_MS;
   const made = document.createElement("li");
   made.className = `entry${isMine ? " mine" : ""}${isTogether ? " together" : ""}`;
-  made.dataset.seq = seq;
   const body = document.createElement("div");
   body.className = "body";
   const time = document.createElement("time");
@@ -108,6 +118,7 @@ function entryRow({ from, data, ts, isMine, seq }, isTogether) {
   time.textContent = CLOCK.format(ts);
   const author = document.createElement("strong");
   author.textContent = from;
+  if (isMine) author.className = "hidden";
   const head = document.createElement("p");
   head.className = isTogether ? "head hidden" : "head";
   head.append(author, " ", time);

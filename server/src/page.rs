@@ -30,6 +30,7 @@ const ASSETS: &[Asset] = &[
     asset!("/style.css", "style.css", "text/css; charset=utf-8"),
     asset!("/app.js", "app.js", "text/javascript; charset=utf-8"),
     asset!("/connection.js", "connection.js", "text/javascript; charset=utf-8"),
+    asset!("/line.js", "line.js", "text/javascript; charset=utf-8"),
     asset!("/timeline.js", "timeline.js", "text/javascript; charset=utf-8"),
     asset!("/favicon.svg", "favicon.svg", "image/svg+xml"),
 ];

@@ -56,7 +56,15 @@ fn whatever_the_page_loads_is_there() {
         next += 1;
     }
     paths.sort();
-    let parts = ["/", "/app.js", "/connection.js", "/favicon.svg", "/style.css", "/timeline.js"];
+    let parts = [
+        "/",
+        "/app.js",
+        "/connection.js",
+        "/favicon.svg",
+        "/line.js",
+        "/style.css",
+        "/timeline.js",
+    ];
     assert_eq!(paths, parts);
 }
 
