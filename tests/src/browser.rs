@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs};
 
 use async_tungstenite::WebSocketStream;
@@ -71,11 +72,16 @@ pub fn program() -> Option<PathBuf> {
 impl Browser {
     /// Starts `program` with an empty profile.
     pub fn start(program: PathBuf) -> Self {
-        let profile = env::temp_dir().join(format!("roundtable-browser-{}", std::process::id()));
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let count = STARTED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("roundtable-browser-{}-{count}", std::process::id());
+        let profile = env::temp_dir().join(name);
         fs::create_dir_all(&profile).expect("a folder for the profile");
         let mut process = Command::new(program)
             .args(FLAGS)
             .arg(format!("--user-data-dir={}", profile.display()))
+            // What it leaves lying about goes with the profile.
+            .env("TMPDIR", &profile)
             .stderr(Stdio::piped())
             .spawn()
             .expect("the browser starts");

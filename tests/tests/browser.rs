@@ -36,18 +36,62 @@ fn is(window: &Window<'_>, state: &str) {
     window.wait_until(&format!("document.querySelector('#state').dataset.state === '{state}'"));
 }
 
-#[test]
-fn two_windows_chat_and_come_back_after_a_restart() {
-    let Some(program) = browser::program() else {
+/// A browser, or word that the test is left out.
+fn start() -> Option<Browser> {
+    let program = browser::program();
+    if program.is_none() {
         let is_required = env::var("ROUNDTABLE_BROWSER").is_ok_and(|value| value == "required");
         assert!(!is_required, "there is no browser: install chromium");
         eprintln!(
             "left out: there is no browser; install chromium, or name one with \
                    ROUNDTABLE_BROWSER=/path/to/it"
         );
-        return;
-    };
-    let browser = Browser::start(program);
+    }
+    program.map(Browser::start)
+}
+
+#[test]
+fn the_session_keeps_what_it_promises() {
+    let Some(browser) = start() else { return };
+    let server = on_smol(&settings());
+    let window = browser.open(&format!("http://{}/", server.addr));
+    assert!(
+        window.evaluate(include_str!("session.js")).as_u64().is_some_and(|stories| stories > 0)
+    );
+    server.shut();
+}
+
+#[test]
+fn names_and_older_messages() {
+    let Some(browser) = start() else { return };
+    let mut settings = settings();
+    settings.hub.recent = 2;
+    let server = on_smol(&settings);
+    let ann = enter(&browser, &server, "ann");
+    for text in ["one", "two", "three", "four"] {
+        ann.enter("#text", text);
+        sees(&ann, text);
+    }
+    let other = browser.open(&format!("http://{}/?name=ann&room=lobby", server.addr));
+    other.enter("#room", "lobby");
+    other.wait_until("document.querySelector('#me').textContent === 'ann-2'");
+    sees(&other, "four");
+    assert_eq!(shown(&other), json!(["three", "four"]));
+    assert_eq!(other.evaluate("document.querySelectorAll('#log .mine').length"), 0);
+    other.evaluate("document.querySelector('#older').click()");
+    sees(&other, "one");
+    assert_eq!(shown(&other), json!(["one", "two", "three", "four"]));
+    other.wait_until("document.querySelector('#older').hidden");
+
+    other.enter("#other", "a\u{202e}b");
+    other.wait_until("document.querySelector('#other').ariaInvalid === 'true'");
+    assert_eq!(other.evaluate("document.querySelectorAll('#rooms li').length"), 1);
+    server.shut();
+}
+
+#[test]
+fn two_windows_chat_and_come_back_after_a_restart() {
+    let Some(browser) = start() else { return };
     let mut settings = settings();
     let server = on_smol(&settings);
     settings.listen = server.addr;
