@@ -1,12 +1,14 @@
 //! Generated scripts, and a driver without sockets that plays them and checks what it is commanded.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
 use roundtable::{
     Command, Config, ConnId, Event, Greeting, Hub, Origin, Queue, RoomChoice, Timestamp, frame_len,
 };
+
+use crate::socket::Socket;
 
 /// One thing that happens. People are numbered; each has one connection at a time.
 #[derive(Clone, Debug)]
@@ -93,14 +95,6 @@ pub(crate) struct Driver {
     connections: u64,
 }
 
-struct Socket {
-    conn: ConnId,
-    queue: VecDeque<usize>,
-    /// What it still takes; nothing means everything.
-    takes: Option<usize>,
-    reported: usize,
-}
-
 impl Driver {
     pub(crate) fn new(config: Config, origin: Origin) -> Self {
         Self {
@@ -176,7 +170,7 @@ impl Driver {
         }
         self.connections += 1;
         let conn = ConnId::new(self.connections);
-        let socket = Socket { conn, queue: VecDeque::new(), takes: None, reported: 0 };
+        let socket = Socket::new(conn);
         self.people.insert(who, socket);
         let room = if who == 3 { RoomChoice::None } else { RoomChoice::Default };
         let name = format!("p{who}").parse().ok();
@@ -241,26 +235,5 @@ impl Driver {
         let found = self.people.iter_mut().find(|(_, socket)| socket.conn == conn);
         let (who, socket) = found.unwrap_or_else(|| panic!("{conn:?} is not connected"));
         (*who, socket)
-    }
-}
-
-impl Socket {
-    /// Offers the queue to the socket, and tells what is left if it differs from the last report.
-    fn offer(&mut self) -> Option<(ConnId, usize)> {
-        let mut free = self.takes.unwrap_or(usize::MAX);
-        while let Some(first) = self.queue.front_mut() {
-            let taken = free.min(*first);
-            free -= taken;
-            *first -= taken;
-            if *first > 0 {
-                break;
-            }
-            self.queue.pop_front();
-        }
-        self.takes = self.takes.map(|_| free);
-        let level: usize = self.queue.iter().sum();
-        let tell = level != self.reported;
-        self.reported = level;
-        tell.then_some((self.conn, level))
     }
 }

@@ -9,5 +9,7 @@ mod drain;
 mod flow;
 mod life;
 mod rooms;
+#[path = "../common/socket.rs"]
+mod socket;
 mod text;
 mod world;

@@ -1,7 +1,7 @@
 //! A hub, a driver without sockets, and people with names: a script goes in, a transcript comes
 //! out. This is the only file of the transcripts that knows the hub's interface.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use roundtable::{
     frame_len,
 };
 use serde_json::Value;
+
+use crate::socket::Socket;
 
 /// Runs `script` on a hub with the defaults, and compares what it says with `expected`.
 pub(crate) fn check(script: &str, expected: &Expect) {
@@ -60,20 +62,10 @@ struct World {
     hub: Hub,
     now: Timestamp,
     commands: Vec<Command>,
-    people: BTreeMap<String, Person>,
+    people: BTreeMap<String, Socket>,
     connections: u64,
     epochs: Vec<String>,
     transcript: String,
-}
-
-/// A client, as far as the driver sees it.
-struct Person {
-    conn: ConnId,
-    /// Frames that the socket has not taken, by what is left of them.
-    queue: VecDeque<usize>,
-    /// What the socket still takes; nothing means everything.
-    takes: Option<usize>,
-    reported: usize,
 }
 
 impl World {
@@ -161,7 +153,7 @@ impl World {
                 _ => greeting.framing = Framing::Strict,
             }
         }
-        let person = Person { conn, queue: VecDeque::new(), takes: None, reported: 0 };
+        let person = Socket::new(conn);
         self.people.insert(name.to_owned(), person);
         self.handle(Event::Connect { conn, greeting });
     }
@@ -177,7 +169,7 @@ impl World {
             for command in std::mem::take(&mut self.commands) {
                 said.push(self.carry_out(command));
             }
-            for conn in self.people.values_mut().filter_map(Person::offer) {
+            for conn in self.people.values_mut().filter_map(Socket::offer) {
                 let (conn, bytes) = conn;
                 self.hub.handle(self.now, Event::Backlog { conn, bytes }, &mut self.commands);
             }
@@ -277,38 +269,17 @@ impl World {
         self.people.get(name).unwrap_or_else(|| panic!("{name} is not connected")).conn
     }
 
-    fn person(&mut self, name: &str) -> &mut Person {
+    fn person(&mut self, name: &str) -> &mut Socket {
         self.people.get_mut(name).unwrap_or_else(|| panic!("{name} is not connected"))
     }
 
-    fn of(&mut self, conn: ConnId) -> &mut Person {
+    fn of(&mut self, conn: ConnId) -> &mut Socket {
         self.people.values_mut().find(|person| person.conn == conn).expect("a command names who is")
     }
 
     fn name(&self, conn: ConnId) -> &str {
         let found = self.people.iter().find(|(_, person)| person.conn == conn);
         found.expect("a command names somebody who is connected").0
-    }
-}
-
-impl Person {
-    /// Offers the queue to the socket, and tells what is left if it must be told.
-    fn offer(&mut self) -> Option<(ConnId, usize)> {
-        let mut free = self.takes.unwrap_or(usize::MAX);
-        while let Some(first) = self.queue.front_mut() {
-            let taken = free.min(*first);
-            free -= taken;
-            *first -= taken;
-            if *first > 0 {
-                break;
-            }
-            self.queue.pop_front();
-        }
-        self.takes = self.takes.map(|_| free);
-        let level: usize = self.queue.iter().sum();
-        let tell = level != self.reported;
-        self.reported = level;
-        tell.then_some((self.conn, level))
     }
 }
 
