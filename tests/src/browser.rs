@@ -4,12 +4,14 @@
 #![expect(clippy::missing_panics_doc, reason = "a browser that does not answer fails the test")]
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::{env, fs};
+use std::sync::mpsc::{self, Receiver};
+use std::{env, fs, thread};
 
 use async_tungstenite::WebSocketStream;
 use async_tungstenite::tungstenite::Message;
@@ -40,6 +42,8 @@ const FLAGS: [&str; 10] = [
 /// A browser that runs, without a window.
 pub struct Browser {
     process: Child,
+    /// Closed when no process of it is left.
+    gone: Receiver<Infallible>,
     profile: PathBuf,
     wire: RefCell<Wire>,
 }
@@ -91,15 +95,20 @@ impl Browser {
             .map_while(Result::ok)
             .find_map(|line| line.strip_prefix("DevTools listening on ").map(str::to_owned))
             .expect("the browser says where it listens");
-        // Its pipe must not fill up.
-        std::thread::spawn(move || said.for_each(drop));
+        // Its pipe must not fill up; it ends with the last of the browser's processes.
+        let (tell, gone) = mpsc::channel();
+        thread::spawn(move || {
+            said.for_each(drop);
+            drop(tell);
+        });
         let authority = url.trim_start_matches("ws://").split('/').next().expect("an authority");
         let address: SocketAddr = authority.parse().expect("an address and a port");
         let socket = wait(async {
             let stream = Async::<TcpStream>::connect(address).await.expect("the browser listens");
             async_tungstenite::client_async(&url, stream).await.expect("the browser upgrades").0
         });
-        Self { process, profile, wire: RefCell::new(Wire { socket, calls: 0, events: Vec::new() }) }
+        let wire = RefCell::new(Wire { socket, calls: 0, events: Vec::new() });
+        Self { process, gone, profile, wire }
     }
 
     /// Opens `url` in a window whose storage no other window sees.
@@ -169,6 +178,8 @@ impl Drop for Browser {
         // Whatever is left of it is only a profile in the system's temporary folder.
         let _gone = self.process.kill();
         let _reaped = self.process.wait();
+        // Its children write into the profile until they notice.
+        let _closed = self.gone.recv_timeout(BACKSTOP);
         let _removed = fs::remove_dir_all(&self.profile);
     }
 }
