@@ -4,6 +4,8 @@ use alloc::string::{String, ToString};
 use core::fmt;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::name::Name;
 use crate::protocol::MESSAGE_OVERHEAD_BYTES;
 
@@ -11,7 +13,8 @@ use crate::protocol::MESSAGE_OVERHEAD_BYTES;
 ///
 /// The names are those of the servers' settings. [`Config::default`] is a working configuration;
 /// [`Config::validate`] says what is wrong with another one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Config {
     /// The room that a connection joins whose URL names none.
     pub default_room: Name,
@@ -93,7 +96,7 @@ pub struct Config {
 }
 
 /// Whether plain text is published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PlainText {
     /// A text that does not start with `{` is published as a JSON string.
     Publish,
@@ -102,7 +105,7 @@ pub enum PlainText {
 }
 
 /// How many turns a driver's `Flushed` lags behind its commands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RunAhead {
     /// None: the driver flushes before it says so.
     Zero,

@@ -4,13 +4,15 @@ use alloc::string::String;
 use core::fmt;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::name::Name;
 
 /// A connection, as its driver calls it.
 ///
 /// The driver mints the number; it is unique for the life of the hub and says nothing about order,
 /// so a driver may put a shard and a slot into it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConnId(u64);
 
 impl ConnId {
@@ -32,7 +34,10 @@ impl fmt::Debug for ConnId {
 }
 
 /// What happened outside, in the order of a connection's life.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Events can be written down and read back with serde: with their times they are the hub's whole
+/// input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// The upgrade of `conn` succeeded.
     Connect {
@@ -92,7 +97,7 @@ pub enum Event {
 }
 
 /// What a connection's URL and upgrade request asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Greeting {
     /// The wished name; without one the hub makes one up.
     pub name: Option<Name>,
@@ -103,7 +108,7 @@ pub struct Greeting {
 }
 
 /// The room that a connection joins without asking for it in a frame.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RoomChoice {
     /// The configured one: the URL named no room.
     #[default]
@@ -115,7 +120,7 @@ pub enum RoomChoice {
 }
 
 /// How a client's text frames are read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Framing {
     /// The client did not offer the subprotocol: what does not start with `{` is plain text.
     #[default]

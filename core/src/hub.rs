@@ -9,12 +9,15 @@ mod reading;
 mod rooms;
 mod text;
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::bucket::Rate;
 use crate::close::CloseCode;
@@ -43,8 +46,18 @@ pub trait Machine {
     fn next_deadline(&self) -> Option<Timestamp>;
 }
 
+impl<M: Machine + ?Sized> Machine for Box<M> {
+    fn handle(&mut self, now: Timestamp, event: Event, commands: &mut Vec<Command>) {
+        (**self).handle(now, event, commands);
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        (**self).next_deadline()
+    }
+}
+
 /// Where a hub's time and its chances begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// What every random value is derived from.
     pub seed: u64,
@@ -187,6 +200,12 @@ impl Hub {
     /// clock, the count of epochs, and whether it drains.
     pub fn is_clean(&self) -> bool {
         self.state == State::default()
+    }
+
+    /// Whether `conn` has not been given all that its rooms hold: it reads on when there is room.
+    pub fn is_lagging(&self, conn: ConnId) -> bool {
+        let slot = self.state.sessions.find(conn);
+        slot.is_some_and(|slot| self.state.sessions[slot].lags())
     }
 
     /// The clock that stands still while the hub is away.

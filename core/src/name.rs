@@ -1,9 +1,12 @@
 //! Names of people and rooms. This file does not know which names are taken.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::borrow::Borrow;
 use core::fmt;
 use core::str::FromStr;
+
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The longest name, in characters.
 pub(crate) const MAX_CHARS: usize = 32;
@@ -20,7 +23,8 @@ pub(crate) const MAX_CHARS: usize = 32;
 /// assert_eq!("".parse::<Name>(), Err(NameError::Empty));
 /// assert_eq!("a\u{202e}b".parse::<Name>(), Err(NameError::Forbidden('\u{202e}')));
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Name(Arc<str>);
 
 impl Name {
@@ -46,6 +50,20 @@ impl FromStr for Name {
             return Err(NameError::TooLong(chars));
         }
         Ok(Self(text.into()))
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
@@ -104,4 +122,17 @@ fn is_forbidden(found: char) -> bool {
             | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}'
             | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}'
             | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_back_is_a_name_too() {
+        let name: Name = serde_json::from_str("\"ann\"").unwrap();
+        assert_eq!(serde_json::to_string(&name).unwrap(), "\"ann\"");
+        assert!(serde_json::from_str::<Name>("\"\"").is_err());
+        assert!(serde_json::from_str::<Name>("\"a\\u202eb\"").is_err());
+    }
 }

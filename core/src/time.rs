@@ -5,11 +5,13 @@ use core::fmt;
 use core::ops::{Add, Sub};
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// A moment, as the span since the driver's start.
 ///
 /// The driver reads it from one monotonic clock when it hands an event to the hub, so it never runs
 /// backwards.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Timestamp(Duration);
 
 impl Timestamp {
