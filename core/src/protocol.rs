@@ -1,12 +1,13 @@
 //! The protocol `roundtable.v1`: what a frame says, and how a reply is written. This file and those
 //! below it do not know rooms, sessions or time.
 //!
-//! [`Frame::parse`] reads what a client sends; the hub writes its replies with types of its own. One text frame
-//! is exactly one JSON object.
+//! [`Frame::parse`] reads what a client sends, and a frame's `Display` is what a client sends; the hub
+//! writes its replies with types of its own. One text frame is exactly one JSON object.
 
 mod json;
 mod reply;
 mod request;
+mod write;
 
 pub use reply::ErrorCode;
 pub(crate) use reply::{Gap, Page, Reply, json_string, message_prefix, write_message};

@@ -9,6 +9,8 @@ pub mod compare;
 pub mod conformance;
 pub mod decode;
 pub mod driver;
+#[cfg(feature = "server")]
+pub mod fuzz;
 pub mod generator;
 pub mod reference;
 pub mod render;

@@ -7,7 +7,7 @@ use roundtable::{
 };
 use serde_json::{Map, Value, json};
 
-mod frame;
+pub(crate) mod frame;
 mod limits;
 mod room;
 

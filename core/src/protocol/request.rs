@@ -4,10 +4,10 @@ use alloc::borrow::Cow;
 use alloc::format;
 
 use serde::Deserialize;
-use serde::de::Deserializer;
+use serde::de::{Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
 
-use super::json;
+use super::json::{self, Survey};
 use super::reply::ErrorCode;
 use crate::name::Name;
 
@@ -105,7 +105,8 @@ impl<'a> Frame<'a> {
     ///
     /// # Errors
     ///
-    /// `bad_json` for what is not one JSON object or nested too deep, `bad_type` for an unknown
+    /// `bad_json` for what is not one JSON object, nested too deep, or holds a string or number that
+    /// not everybody can read, `bad_type` for an unknown
     /// type, `bad_field` for a field that is missing, twice there, or of the wrong form, and
     /// `unsupported` for what the protocol has and this version does not do: ignoring it would
     /// break a promise.
@@ -135,7 +136,8 @@ impl<'a> Id<'a> {
         let is_id = if text.starts_with('"') {
             serde_json::from_str::<Cow<'_, str>>(text).is_ok_and(|id| id.len() <= 64)
         } else {
-            text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok()
+            // A reader of integers would not take back -0.
+            text != "-0" && (text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok())
         };
         if is_id {
             return Ok(Self(raw));
@@ -189,13 +191,18 @@ impl<'a> Fields<'a> {
         if !text.trim_start().starts_with('{') {
             return Err(refusal(ErrorCode::BadJson, "a frame is a JSON object".into()));
         }
-        let depth = json::depth(text);
+        let Survey { depth, unreadable } = json::survey(text);
+        if let Some(words) = unreadable {
+            return Err(refusal(ErrorCode::BadJson, words.into()));
+        }
         if depth > max_depth {
             let message = format!("the JSON is nested {depth} deep, at most {max_depth} is taken");
             return Err(refusal(ErrorCode::BadJson, message.into()));
         }
         serde_json::from_str(text).map_err(|error| {
-            let code = if error.is_data() { ErrorCode::BadField } else { ErrorCode::BadJson };
+            // A wrong field is found before the end, and what follows it may not be JSON.
+            let is_json = error.is_data() && serde_json::from_str::<IgnoredAny>(text).is_ok();
+            let code = if is_json { ErrorCode::BadField } else { ErrorCode::BadJson };
             refusal(code, format!("not a frame: {error}").into())
         })
     }
@@ -210,7 +217,7 @@ impl<'a> Fields<'a> {
             }
             "join" => Ok(Request::Join {
                 room: optional_name("room", self.room)?.ok_or_else(|| missing("room"))?,
-                since: optional("since", self.since, "{\"epoch\": string, \"seq\": integer}")?,
+                since: position("since", self.since)?,
                 echo: self.echo()?,
             }),
             "leave" => Ok(Request::Leave { room: self.room()? }),
@@ -221,7 +228,7 @@ impl<'a> Fields<'a> {
             }
             "history" => Ok(Request::History {
                 room: self.room()?,
-                before: optional("before", self.before, "{\"epoch\": string, \"seq\": integer}")?,
+                before: position("before", self.before)?,
                 limit: self.limit()?,
             }),
             "ping" => Ok(Request::Ping),
@@ -277,6 +284,18 @@ fn optional<'a, T: Deserialize<'a>>(
     }
 }
 
+fn position<'a>(
+    field: &'static str,
+    raw: Option<&'a RawValue>,
+) -> Result<Option<Position<'a>>, Fault> {
+    let form = "{\"epoch\": string, \"seq\": integer}";
+    // Serde would take an array for the fields in their order.
+    if raw.is_some_and(|raw| raw.get().starts_with('[')) {
+        return Err((ErrorCode::BadField, format!("`{field}` must be {form}").into()));
+    }
+    optional(field, raw, form)
+}
+
 fn required<'a>(
     field: &'static str,
     raw: Option<&'a RawValue>,
@@ -301,4 +320,47 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 /// The start of `text`, so that an error stays short.
 fn shortened(text: &str) -> &str {
     text.char_indices().nth(32).map_or(text, |(end, _)| &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The code of the refusal, if it is one.
+    fn code(text: &str) -> Option<ErrorCode> {
+        Frame::parse(text, 4).err().map(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn what_cannot_be_read_to_its_end_is_no_json_whatever_stands_before() {
+        assert_eq!(code(r#"{"type":"ping","type":1}"#), Some(ErrorCode::BadField));
+        assert_eq!(code(r#"{"type":"ping","type":1,"#), Some(ErrorCode::BadJson));
+        assert_eq!(code(r#"{"type":"ping"} {}"#), Some(ErrorCode::BadJson));
+    }
+
+    #[test]
+    fn what_not_everybody_can_read_is_not_passed_on() {
+        for text in [
+            r#"{"type":"publish","room":"a","data":"\ud800"}"#,
+            r#"{"type":"publish","room":"a","data":{"\udc00":1}}"#,
+            r#"{"type":"publish","room":"a","data":[1e999]}"#,
+            r#"{"type":"ping","unknown":-1e999}"#,
+        ] {
+            assert_eq!(code(text), Some(ErrorCode::BadJson), "{text}");
+        }
+        assert_eq!(code(r#"{"type":"publish","room":"a","data":"\ud83d\ude00"}"#), None);
+    }
+
+    #[test]
+    fn a_place_is_an_object_and_an_id_an_integer_that_comes_back() {
+        for (text, expected) in [
+            (r#"{"type":"join","room":"a","since":{"epoch":"k","seq":4}}"#, None),
+            (r#"{"type":"join","room":"a","since":["k",4]}"#, Some(ErrorCode::BadField)),
+            (r#"{"type":"history","room":"a","before":["k",4]}"#, Some(ErrorCode::BadField)),
+            (r#"{"type":"ping","id":0}"#, None),
+            (r#"{"type":"ping","id":-0}"#, Some(ErrorCode::BadField)),
+        ] {
+            assert_eq!(code(text), expected, "{text}");
+        }
+    }
 }

@@ -5,9 +5,9 @@ use roundtable::Name;
 use serde_json::{Map, Value, json};
 
 /// Why a request is refused: the code, and how long to wait.
-pub(super) type Refusal = (&'static str, Option<u64>);
+pub(crate) type Refusal = (&'static str, Option<u64>);
 
-pub(super) fn read(text: &str, max_depth: usize) -> Result<Map<String, Value>, Refusal> {
+pub(crate) fn read(text: &str, max_depth: usize) -> Result<Map<String, Value>, Refusal> {
     match serde_json::from_str(text) {
         Ok(Value::Object(frame)) if depth(&Value::Object(frame.clone())) <= max_depth => Ok(frame),
         _ => Err(("bad_json", None)),
@@ -22,7 +22,7 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-pub(super) fn good_id(frame: &Map<String, Value>) -> Result<Option<Value>, Refusal> {
+pub(crate) fn good_id(frame: &Map<String, Value>) -> Result<Option<Value>, Refusal> {
     match frame.get("id") {
         None => Ok(None),
         Some(Value::String(id)) if id.len() <= 64 => Ok(Some(json!(id))),
@@ -31,23 +31,23 @@ pub(super) fn good_id(frame: &Map<String, Value>) -> Result<Option<Value>, Refus
     }
 }
 
-pub(super) fn with_id(mut frame: Value, id: Option<Value>) -> Value {
+pub(crate) fn with_id(mut frame: Value, id: Option<Value>) -> Value {
     if let Some(id) = id {
         frame["id"] = id;
     }
     frame
 }
 
-pub(super) fn string<'a>(frame: &'a Map<String, Value>, field: &str) -> Result<&'a str, Refusal> {
+pub(crate) fn string<'a>(frame: &'a Map<String, Value>, field: &str) -> Result<&'a str, Refusal> {
     frame.get(field).and_then(Value::as_str).ok_or(("bad_field", None))
 }
 
-pub(super) fn name(frame: &Map<String, Value>, field: &str) -> Result<String, Refusal> {
+pub(crate) fn name(frame: &Map<String, Value>, field: &str) -> Result<String, Refusal> {
     let name = string(frame, field)?.parse::<Name>().map_err(|_| ("bad_field", None))?;
     Ok(name.to_string())
 }
 
-pub(super) fn place(
+pub(crate) fn place(
     frame: &Map<String, Value>,
     field: &str,
 ) -> Result<Option<(String, u64)>, Refusal> {

@@ -1,0 +1,31 @@
+//! The fuzzer's targets: what must hold for any bytes. This file does not know where the bytes come
+//! from: a fuzzer draws them, a plain test replays those that were worth keeping.
+
+mod codec;
+mod http;
+mod protocol;
+mod wire;
+
+use crate::check;
+use crate::decode::decode;
+
+pub use codec::codec;
+pub use http::http;
+pub use protocol::protocol;
+
+/// A target: it panics where something does not hold.
+pub type Target = fn(&[u8]);
+
+/// Each target by its name, which is that of its file in `fuzz/fuzz_targets/` and of its folder in
+/// `fuzz/corpus/`.
+pub const TARGETS: [(&str, Target); 4] =
+    [("codec", codec), ("http", http), ("hub", hub), ("protocol", protocol)];
+
+/// Bytes as a script to a hub, every answer to the auditor and the reference.
+///
+/// # Panics
+///
+/// If the hub breaks a promise.
+pub fn hub(bytes: &[u8]) {
+    check(&decode(bytes));
+}

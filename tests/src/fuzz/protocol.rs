@@ -1,0 +1,180 @@
+//! Bytes as what a client sends. This file knows how the reference reads a frame, and what the two
+//! readers must agree on; it does not know what the hub does with a frame.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use roundtable::protocol::{Echo, ErrorCode, Frame, Position, Refusal, Request};
+use roundtable::{Config, Name};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::reference::frame::{good_id, name, place, read, string};
+
+/// Reads the bytes as a client's frame: what is taken is taken by the reference too, means the
+/// same to it, and comes back from its own text; what is refused is refused for the right reason.
+///
+/// # Panics
+///
+/// If the readers disagree, or a frame does not come back.
+pub fn protocol(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let depth = Config::default().max_depth;
+    let value = read(text, depth);
+    match (Frame::parse(text, depth), value) {
+        (Ok(frame), Ok(value)) => {
+            same_meaning(&frame, &value);
+            comes_back(&frame, depth);
+        }
+        (Ok(frame), Err(_)) => panic!("taken, but others cannot read it: {frame:?}"),
+        (Err(refusal), Ok(value)) => {
+            let expected = fault(&value).unwrap_or("");
+            let twice = refusal.code == ErrorCode::BadField && says_something_twice(text);
+            assert!(twice || code(&refusal) == expected, "{expected:?}, but {refusal:?}");
+            check_words(&refusal);
+        }
+        (Err(refusal), Err(_)) => {
+            assert_eq!(refusal.code, ErrorCode::BadJson, "{refusal:?}");
+            assert!(refusal.id.is_none(), "an id of what cannot be read: {refusal:?}");
+            check_words(&refusal);
+        }
+    }
+}
+
+/// The frame's text is read as the same frame, and written as the same text.
+fn comes_back(frame: &Frame<'_>, depth: usize) {
+    let text = frame.to_string();
+    let again = Frame::parse(&text, depth);
+    let again = again.unwrap_or_else(|refusal| panic!("{text} was not taken: {refusal:?}"));
+    assert_eq!(format!("{again:?}"), format!("{frame:?}"), "read from {text}");
+    assert_eq!(again.to_string(), text);
+}
+
+fn same_meaning(frame: &Frame<'_>, value: &Map<String, Value>) {
+    assert_eq!(fault(value), None, "taken: {frame:?}");
+    let id = frame.id.map(|id| parsed(id.raw().get()));
+    assert_eq!(id, good_id(value).expect("it has no fault"));
+    let field = |field: &str| value.get(field).and_then(Value::as_str);
+    let kind = field("type").expect("it has no fault");
+    match &frame.request {
+        Request::Hello { name } => {
+            assert_eq!(kind, "hello");
+            assert_eq!(name.as_ref().map(Name::as_str), field("name").map(str::trim));
+        }
+        Request::Join { room, since, echo } => {
+            assert_eq!(kind, "join");
+            assert_eq!(Some(room.as_str()), field("room").map(str::trim));
+            same_place(since.as_ref(), value, "since");
+            let off = value.get("echo") == Some(&Value::Bool(false));
+            assert_eq!(*echo, if off { Echo::Off } else { Echo::On });
+        }
+        Request::Leave { room } => {
+            assert_eq!(kind, "leave");
+            assert_eq!(Some(&**room), field("room"));
+        }
+        Request::Publish { room, data } => {
+            assert_eq!(kind, "publish");
+            assert_eq!(Some(&**room), field("room"));
+            assert_eq!(parsed(data.get()), value["data"]);
+        }
+        Request::History { room, before, limit } => {
+            assert_eq!(kind, "history");
+            assert_eq!(Some(&**room), field("room"));
+            same_place(before.as_ref(), value, "before");
+            assert_eq!(*limit, value.get("limit").and_then(Value::as_u64));
+        }
+        Request::Ping => assert_eq!(kind, "ping"),
+        Request::Bye => assert_eq!(kind, "bye"),
+    }
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).expect("a part of what was read")
+}
+
+fn same_place(position: Option<&Position<'_>>, value: &Map<String, Value>, field: &str) {
+    let expected = place(value, field).expect("it has no fault");
+    let found = position.map(|position| (position.epoch.to_string(), position.seq));
+    assert_eq!(found, expected);
+}
+
+/// Why the reference would not take the frame, whatever the hub's state.
+fn fault(frame: &Map<String, Value>) -> Option<&'static str> {
+    let read = || {
+        good_id(frame)?;
+        let kind = string(frame, "type")?;
+        match kind {
+            "hello" if frame.contains_key("token") || frame.contains_key("resume") => {
+                Err(("unsupported", None))
+            }
+            "hello" if frame.contains_key("name") => name(frame, "name").map(drop),
+            "hello" | "ping" | "bye" => Ok(()),
+            "join" => {
+                name(frame, "room")?;
+                place(frame, "since")?;
+                let good = frame.get("echo").is_none_or(Value::is_boolean);
+                if good { Ok(()) } else { Err(("bad_field", None)) }
+            }
+            "leave" => string(frame, "room").map(drop),
+            "publish" if frame.contains_key("key") => Err(("unsupported", None)),
+            "publish" => {
+                string(frame, "room")?;
+                frame.get("data").map(drop).ok_or(("bad_field", None))
+            }
+            "history" => {
+                string(frame, "room")?;
+                place(frame, "before")?;
+                let limit = frame.get("limit");
+                let good = limit.is_none_or(|limit| limit.as_u64().is_some_and(|limit| limit > 0));
+                if good { Ok(()) } else { Err(("bad_field", None)) }
+            }
+            "auth" | "signal" | "presence" => Err(("unsupported", None)),
+            _ => Err(("bad_type", None)),
+        }
+    };
+    read().err().map(|(code, _)| code)
+}
+
+fn code(refusal: &Refusal<'_>) -> String {
+    let code = serde_json::to_value(refusal.code).expect("a code has a name");
+    code.as_str().expect("a name").to_owned()
+}
+
+/// What is said to people is short, whatever was sent.
+fn check_words(refusal: &Refusal<'_>) {
+    let words = &refusal.message;
+    assert!(!words.is_empty() && words.len() < 256, "{refusal:?}");
+}
+
+/// Whether a field stands twice in the frame or in a place within it, which a JSON value hides.
+fn says_something_twice(text: &str) -> bool {
+    let Ok(Fields(fields)) = serde_json::from_str(text) else { return false };
+    let keys: BTreeSet<&String> = fields.iter().map(|(key, _)| key).collect();
+    let mut places = fields.iter().filter(|(key, _)| key == "since" || key == "before");
+    keys.len() < fields.len() || places.any(|(_, place)| says_something_twice(place.get()))
+}
+
+/// An object's fields, each as often as it stands there.
+struct Fields(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        input.deserialize_map(Fields(Vec::new()))
+    }
+}
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
+        while let Some(field) = map.next_entry()? {
+            self.0.push(field);
+        }
+        Ok(self)
+    }
+}
