@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Command;
-use roundtable::{Hub, Origin};
+use roundtable::{Hub, Machine, Origin};
 
-use crate::log;
-use crate::settings::{Invocation, Settings};
+use crate::record::{Files, Recorder};
+use crate::settings::{Invocation, Recording, Settings};
+use crate::{log, replay};
 
 /// What the command line comes to.
 pub enum Start {
@@ -20,11 +21,13 @@ pub enum Start {
     End(ExitCode),
 }
 
-/// Reads the process's words and starts the log.
+/// Reads the process's words and starts the log. What both servers' processes do beside serving is
+/// done here: the subcommand `replay`.
 pub fn start(program: Command) -> Start {
     // What is not Unicode elsewhere in the environment is none of ours.
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let program = program.subcommand(replay::command::command());
     let invocation = match Settings::read(program, std::env::args_os().skip(1), environment) {
         Ok(invocation) => invocation,
         Err(error) if error.exit_code() == 0 => {
@@ -39,6 +42,11 @@ pub fn start(program: Command) -> Start {
     if invocation.print_config {
         say(&invocation.settings.to_toml().trim_end());
         return Start::End(ExitCode::SUCCESS);
+    }
+    if let Some((name, words)) = &invocation.subcommand
+        && name == replay::command::NAME
+    {
+        return Start::End(replay::command::run(words));
     }
     log::start(&invocation.settings);
     Start::Go(Box::new(invocation))
@@ -67,8 +75,37 @@ pub fn fail(settings: &Settings, error: &dyn Display) -> ExitCode {
 ///
 /// If the settings were not validated.
 pub fn hub(settings: &Settings) -> Hub {
+    begin(settings).0
+}
+
+/// The hub, inside a recorder if a recording is wanted.
+///
+/// # Errors
+///
+/// With what the process ends if the recording cannot be made; why is said.
+///
+/// # Panics
+///
+/// If the settings were not validated.
+pub fn machine(
+    settings: &Settings,
+    recording: Option<Recording>,
+) -> Result<Box<dyn Machine>, ExitCode> {
+    let (hub, origin) = begin(settings);
+    let Some(Recording { file, options }) = recording else { return Ok(Box::new(hub)) };
+    match Recorder::new(hub, settings.hub.clone(), origin, Files::new(&file), options) {
+        Ok(recorder) => Ok(Box::new(recorder)),
+        Err(error) => {
+            eprintln!("--record {}: {error}", file.display());
+            Err(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn begin(settings: &Settings) -> (Hub, Origin) {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let wall_clock_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
     let origin = Origin { seed: fastrand::u64(..), wall_clock_ms };
-    Hub::new(settings.hub.clone(), origin).expect("settings are validated when they are read")
+    let hub = Hub::new(settings.hub.clone(), origin);
+    (hub.expect("settings are validated when they are read"), origin)
 }

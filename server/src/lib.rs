@@ -12,6 +12,8 @@ pub mod frame;
 pub mod log;
 mod outbox;
 mod page;
+pub mod record;
+pub mod replay;
 mod scanner;
 mod settings;
 
@@ -19,4 +21,4 @@ pub use codec::{Codec, Input};
 pub use door::{Door, Knock, Readiness};
 pub use frame::Frame;
 pub use outbox::Outbox;
-pub use settings::{Invocation, LogFormat, Origins, Settings, SettingsError, Wire};
+pub use settings::{Invocation, LogFormat, Origins, Recording, Settings, SettingsError, Wire};

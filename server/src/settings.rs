@@ -12,7 +12,7 @@ use roundtable::Config;
 
 use crate::log;
 
-pub use sources::{Invocation, SettingsError};
+pub use sources::{Invocation, Recording, SettingsError};
 pub use values::{LogFormat, Origins};
 
 /// Everything that can be set.
@@ -136,6 +136,12 @@ impl Settings {
             return Err(self.fault("log", remedy));
         }
         self.hub.validate().map_err(|error| self.fault(error.setting(), error.remedy()))
+    }
+
+    /// Sets one setting by its name, or says in a few words what it must be.
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let row = table::find(name).ok_or("there is no such setting")?;
+        (row.set)(self, value)
     }
 
     /// A table of all settings in Markdown, with what they mean and their defaults.

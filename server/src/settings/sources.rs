@@ -8,6 +8,14 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::Settings;
 use super::table::ROWS;
+use super::values::Value as _;
+use crate::record::{Options, Redaction};
+
+/// The least size of a recording's part: a head and the longest event of most configurations.
+const LEAST_PART: usize = 64 * 1024;
+
+/// The size of a recording's part, unless it is set.
+const PART: usize = 64 * 1024 * 1024;
 
 /// What the command line asked for.
 #[derive(Clone, Debug)]
@@ -16,8 +24,22 @@ pub struct Invocation {
     pub settings: Settings,
     /// Whether only the settings were asked for.
     pub print_config: bool,
+    /// The recording that is to be made, if one is.
+    ///
+    /// It is no setting: a file that is there already is not written again, so the same words do not
+    /// serve twice.
+    pub recording: Option<Recording>,
     /// The subcommand that was chosen, with its arguments.
     pub subcommand: Option<(String, ArgMatches)>,
+}
+
+/// What `--record` asks for.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// The file of the first part.
+    pub file: PathBuf,
+    /// How it is made.
+    pub options: Options,
 }
 
 /// Why a process does not start.
@@ -90,6 +112,7 @@ impl Settings {
         Ok(Invocation {
             settings,
             print_config: matches.get_flag("print-config"),
+            recording: recording(&matches)?,
             subcommand: matches.remove_subcommand(),
         })
     }
@@ -134,6 +157,51 @@ impl Settings {
     }
 }
 
+fn recording(matches: &ArgMatches) -> Result<Option<Recording>, SettingsError> {
+    let redact = matches.get_flag("record-redact");
+    let part_bytes = match matches.get_one::<String>("record-part-bytes") {
+        None => PART,
+        Some(text) => {
+            let wrong = |remedy: &str| {
+                SettingsError::usage(format!("--record-part-bytes {text}: {remedy}"))
+            };
+            let bytes = usize::read(text).map_err(|remedy| wrong(&remedy))?;
+            if bytes < LEAST_PART {
+                return Err(wrong("must be at least 64KiB"));
+            }
+            bytes
+        }
+    };
+    let Some(file) = matches.get_one::<PathBuf>("record").cloned() else {
+        if redact || matches.contains_id("record-part-bytes") {
+            let message = "--record-redact and --record-part-bytes: need --record FILE";
+            return Err(SettingsError::usage(message.to_owned()));
+        }
+        return Ok(None);
+    };
+    let redaction = if redact { Redaction::Data } else { Redaction::Secrets };
+    let options = Options { redaction, part_bytes: part_bytes as u64 };
+    Ok(Some(Recording { file, options }))
+}
+
+/// The flags of a recording.
+fn recording_flags() -> [Arg; 3] {
+    let file = Arg::new("record")
+        .long("record")
+        .value_name("FILE")
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("Record all that happens in a new file, which `replay` plays again");
+    let redact = Arg::new("record-redact")
+        .long("record-redact")
+        .action(ArgAction::SetTrue)
+        .help("Mask in the recording what people say; credentials are always masked");
+    let part_bytes = Arg::new("record-part-bytes")
+        .long("record-part-bytes")
+        .value_name("N")
+        .help("The size at which the recording goes on in FILE.1, FILE.2 [default: 64MiB]");
+    [file, redact, part_bytes].map(|flag| flag.help_heading("Recording"))
+}
+
 /// `program` with a flag for each setting.
 fn command(program: Command) -> Command {
     let defaults = Settings::default();
@@ -146,7 +214,7 @@ fn command(program: Command) -> Command {
         .long("print-config")
         .action(ArgAction::SetTrue)
         .help("Print the settings in force, and end");
-    let program = program.arg(config).arg(print).after_help(
+    let program = program.arg(config).arg(print).args(recording_flags()).after_help(
         "Each setting can also be given in the environment (--ping-after as ROUNDTABLE_PING_AFTER)\n\
          or in the file (as ping_after). A flag beats the environment, which beats the file.\n\
          Sizes may be given as 64KiB or 1MiB, spans as 500ms, 25s or 10m.",

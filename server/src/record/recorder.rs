@@ -1,0 +1,231 @@
+//! A machine that writes down what it is told and passes it on. This file does not know what a
+//! recording is made of, nor where it goes.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+use std::io::{self, Write as _};
+
+use roundtable::{Command, Config, ConnId, Event, Framing, Machine, Origin, PlainText, Timestamp};
+use tracing::error;
+
+use super::files::Parts;
+use super::format::{self, Head, Mark};
+use super::hash::{Running, without_words};
+use super::mask::{Mask, Reading, Redaction, Text};
+
+/// The running hash stands in the recording at least after so many events.
+const MARK_EVERY: u64 = 10_000;
+
+/// More than this is not held back until the turn ends, in bytes.
+const BUFFER: usize = 1 << 16;
+
+/// How a recording is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// What is masked.
+    pub redaction: Redaction,
+    /// The size at which another part begins, in bytes.
+    pub part_bytes: u64,
+}
+
+/// A machine whose every event is recorded before it is handled, and every answer after.
+///
+/// What is recorded goes to the system once a turn. If that fails, the machine goes on without being
+/// recorded, and one line in the log says so.
+pub struct Recorder<M, P: Parts> {
+    machine: M,
+    tape: Option<Tape<P>>,
+}
+
+struct Tape<P: Parts> {
+    parts: P,
+    part: P::Part,
+    head: Head,
+    part_bytes: u64,
+    /// What is in the part already.
+    written: u64,
+    /// What is still to be written.
+    buffer: Vec<u8>,
+    /// Where in the buffer the event begins that is being handled.
+    pending: Option<usize>,
+    mask: Mask,
+    /// The connections whose plain text is published.
+    lenient: HashSet<ConnId>,
+    running: Running,
+}
+
+impl<M: Machine, P: Parts> Recorder<M, P> {
+    /// Records `machine`, which goes by this configuration and began here, from its first event on.
+    ///
+    /// # Errors
+    ///
+    /// If the first part cannot be made.
+    pub fn new(
+        machine: M,
+        config: Config,
+        origin: Origin,
+        mut parts: P,
+        options: Options,
+    ) -> io::Result<Self> {
+        let mut part = parts.create(0)?;
+        let head = Head {
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            config,
+            origin,
+            redaction: options.redaction,
+            part: 0,
+            so_far: Mark::default(),
+        };
+        let mut start = Vec::new();
+        format::write_start(&mut start);
+        format::write_head(&mut start, &head);
+        part.write_all(&start)?;
+        let tape = Tape {
+            mask: Mask::new(options.redaction, head.config.max_depth),
+            parts,
+            part,
+            head,
+            part_bytes: options.part_bytes,
+            written: start.len() as u64,
+            buffer: Vec::new(),
+            pending: None,
+            lenient: HashSet::new(),
+            running: Running::default(),
+        };
+        Ok(Self { machine, tape: Some(tape) })
+    }
+
+    /// Whether everything so far is recorded.
+    pub fn is_recording(&self) -> bool {
+        self.tape.is_some()
+    }
+}
+
+impl<M: Machine, P: Parts> Machine for Recorder<M, P> {
+    fn handle(&mut self, now: Timestamp, event: Event, commands: &mut Vec<Command>) {
+        let Some(tape) = &mut self.tape else { return self.machine.handle(now, event, commands) };
+        let ends_turn = event == Event::Flushed;
+        let text = tape.open(now, &event);
+        let before = commands.len();
+        self.machine.handle(now, event, commands);
+        let mut written = tape.close(text, &commands[before..]);
+        if ends_turn {
+            written = written.and_then(|()| tape.write());
+        }
+        if let Err(error) = written {
+            error!(%error, "recording stopped: the recording cannot be written");
+            self.tape = None;
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.machine.next_deadline()
+    }
+}
+
+impl<M, P: Parts> Drop for Recorder<M, P> {
+    /// Ends the recording well, or with the event that the machine did not survive.
+    fn drop(&mut self) {
+        let Some(tape) = &mut self.tape else { return };
+        match tape.pending.take() {
+            Some(start) => format::close_entry(&mut tape.buffer, start, 0),
+            None => format::write_mark(&mut tape.buffer, tape.running.mark()),
+        }
+        if let Err(error) = tape.write() {
+            error!(%error, "the recording's end cannot be written");
+        }
+    }
+}
+
+impl<M: fmt::Debug, P: Parts> fmt::Debug for Recorder<M, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let recorded = self.tape.as_ref().map(|tape| tape.running.mark());
+        f.debug_struct("Recorder")
+            .field("machine", &self.machine)
+            .field("recorded", &recorded)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P: Parts> Tape<P> {
+    fn open(&mut self, now: Timestamp, event: &Event) -> Text {
+        let (event, text) = self.mask(event);
+        self.pending = Some(format::open_entry(&mut self.buffer, now, &event, text));
+        text
+    }
+
+    fn close(&mut self, text: Text, commands: &[Command]) -> io::Result<()> {
+        let mask = &self.mask;
+        let answer = self.running.take(commands, |told| match text {
+            Text::Kept => mask.told(told),
+            Text::Replaced => match without_words(told) {
+                Cow::Borrowed(told) => mask.told(told),
+                Cow::Owned(told) => Cow::Owned(told),
+            },
+        });
+        for command in commands {
+            if let Command::Close { conn, .. } = command {
+                self.lenient.remove(conn);
+            }
+        }
+        if let Some(start) = self.pending.take() {
+            format::close_entry(&mut self.buffer, start, answer);
+        }
+        let so_far = self.running.mark();
+        if so_far.events.is_multiple_of(MARK_EVERY) {
+            format::write_mark(&mut self.buffer, so_far);
+        }
+        if self.written + self.buffer.len() as u64 >= self.part_bytes {
+            return self.begin_part(so_far);
+        }
+        if self.buffer.len() >= BUFFER { self.write() } else { Ok(()) }
+    }
+
+    fn mask<'a>(&mut self, event: &'a Event) -> (Cow<'a, Event>, Text) {
+        let (conn, text) = match event {
+            Event::Text { conn, text } => (*conn, text),
+            Event::Connect { conn, greeting } => {
+                let publishes = self.head.config.plain_text == PlainText::Publish;
+                if publishes && greeting.framing == Framing::Lenient {
+                    self.lenient.insert(*conn);
+                }
+                return (Cow::Borrowed(event), Text::Kept);
+            }
+            Event::Disconnect { conn } => {
+                self.lenient.remove(conn);
+                return (Cow::Borrowed(event), Text::Kept);
+            }
+            Event::Binary { .. }
+            | Event::Heard { .. }
+            | Event::Backlog { .. }
+            | Event::Flushed
+            | Event::Tick
+            | Event::Drain { .. } => return (Cow::Borrowed(event), Text::Kept),
+        };
+        let is_lenient = self.lenient.contains(&conn);
+        let reading = if is_lenient { Reading::Plain } else { Reading::Frame };
+        match self.mask.heard(text, reading) {
+            (Cow::Borrowed(_), how) => (Cow::Borrowed(event), how),
+            (Cow::Owned(text), how) => (Cow::Owned(Event::Text { conn, text }), how),
+        }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        self.part.write_all(&self.buffer)?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn begin_part(&mut self, so_far: Mark) -> io::Result<()> {
+        self.write()?;
+        self.head.part += 1;
+        self.head.so_far = so_far;
+        self.part = self.parts.create(self.head.part)?;
+        self.written = 0;
+        format::write_start(&mut self.buffer);
+        format::write_head(&mut self.buffer, &self.head);
+        self.write()
+    }
+}
