@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use async_signal::{Signal, Signals};
 use clap::{Arg, Command};
-use roundtable_server::Settings;
 use roundtable_server::cli::{self, Start};
+use roundtable_server::{Recording, Settings};
 use runtime_smol::{RUN_AHEAD, Server, Stopper};
 use smol::stream::StreamExt as _;
 
@@ -33,18 +33,25 @@ fn main() -> ExitCode {
             let url = arguments.get_one::<String>("url").expect("it is required");
             chat::run(url)
         }
-        None => serve(invocation.settings),
+        None => serve(invocation.settings, invocation.recording),
     }
 }
 
-fn serve(mut settings: Settings) -> ExitCode {
+fn serve(mut settings: Settings, recording: Option<Recording>) -> ExitCode {
     settings.hub.run_ahead = RUN_AHEAD;
-    let served = Server::bind(&settings).and_then(|server| {
-        stop_on_signals(server.stopper())?;
+    let server = match Server::bind(&settings) {
+        Ok(server) => server,
+        Err(error) => return cli::fail(&settings, &error),
+    };
+    let machine = match cli::machine(&settings, recording) {
+        Ok(machine) => machine,
+        Err(code) => return code,
+    };
+    let end = stop_on_signals(server.stopper()).and_then(|()| {
         cli::announce(server.local_addr()?);
-        server.run(cli::hub(&settings))
+        server.run(machine)
     });
-    match served {
+    match end {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => cli::fail(&settings, &error),
     }

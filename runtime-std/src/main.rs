@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Command;
+use roundtable_server::Invocation;
 use roundtable_server::cli::{self, Start};
 use runtime_std::{Server, Stopper};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -12,16 +13,23 @@ fn main() -> ExitCode {
     let program = Command::new("runtime-std")
         .version(env!("CARGO_PKG_VERSION"))
         .about("The Roundtable chat server on blocking threads");
-    let settings = match cli::start(program) {
-        Start::Go(invocation) => invocation.settings,
+    let Invocation { settings, recording, .. } = match cli::start(program) {
+        Start::Go(invocation) => *invocation,
         Start::End(code) => return code,
     };
-    let served = Server::bind(&settings).and_then(|server| {
-        stop_on_signals(server.stopper())?;
+    let server = match Server::bind(&settings) {
+        Ok(server) => server,
+        Err(error) => return cli::fail(&settings, &error),
+    };
+    let machine = match cli::machine(&settings, recording) {
+        Ok(machine) => machine,
+        Err(code) => return code,
+    };
+    let end = stop_on_signals(server.stopper()).and_then(|()| {
         cli::announce(server.local_addr()?);
-        server.run(cli::hub(&settings))
+        server.run(machine)
     });
-    match served {
+    match end {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => cli::fail(&settings, &error),
     }
