@@ -208,6 +208,14 @@ impl Hub {
         slot.is_some_and(|slot| self.state.sessions[slot].lags())
     }
 
+    /// What may be queued for `conn` at the most, in frame bytes: the level that was reported last,
+    /// and what was sent since and no `Flushed` covers. Nothing if the hub does not know `conn`.
+    pub fn queued_for(&self, conn: ConnId) -> Option<usize> {
+        let mut flow = *self.state.sessions.flow(self.state.sessions.find(conn)?);
+        flow.sent.roll(self.turn);
+        usize::try_from(flow.queued(self.config.run_ahead)).ok()
+    }
+
     /// The clock that stands still while the hub is away.
     fn awake(&self) -> Timestamp {
         self.now - self.away

@@ -1,10 +1,19 @@
 //! An auditor of everything that clients are sent: it holds each frame against the protocol's
 //! promises. It does not know how a hub works, only what a client may rely on.
 
-use std::collections::BTreeMap;
+mod frame;
+mod join;
+mod log;
 
-use roundtable::{CloseCode, ConnId, Name};
-use serde_json::Value;
+use std::collections::BTreeSet;
+
+use roundtable::{CloseCode, Config, ConnId, Name};
+
+use crate::invariant::{Checked, hold};
+use crate::known::{Known, LogId, RoomId};
+use frame::{Asked, Place};
+pub(crate) use frame::{Frame, Kind};
+use log::{Bounds, Entry, Log, digest};
 
 const ERRORS: [&str; 15] = [
     "bad_json",
@@ -25,62 +34,179 @@ const ERRORS: [&str; 15] = [
 ];
 
 /// What clients have been told so far.
-#[derive(Debug, Default)]
-pub struct Audit {
-    readers: BTreeMap<ConnId, Reader>,
-    /// Every entry that anybody was told of, by epoch and place.
-    logs: BTreeMap<String, BTreeMap<u64, Entry>>,
+#[derive(Debug)]
+pub(crate) struct Audit {
+    /// How often each invariant was checked.
+    pub(crate) checked: Checked,
+    pub(crate) known: Known,
+    limits: Limits,
+    /// By the slot that the driver gave the connection.
+    readers: Vec<Option<Reader>>,
+    users: BTreeSet<String>,
+    /// Every entry that anybody was told of, by run of a log.
+    logs: Vec<Log>,
+    /// How many are in each room, and in how many rooms is anybody.
+    members: Vec<usize>,
+    occupied: usize,
     request: Option<Request>,
 }
 
-#[derive(Debug, Default)]
+/// What the configuration promises.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    log: Bounds,
+    sessions: usize,
+    rooms: usize,
+    members: usize,
+    rooms_per_session: usize,
+    recent: usize,
+}
+
+#[derive(Debug)]
 struct Reader {
-    user: Option<String>,
+    conn: ConnId,
+    /// The name, and as JSON.
+    user: Option<(String, String)>,
+    /// The code of the `bye` that it was told.
+    bye: Option<u64>,
+    /// A `bye` was its welcome: nothing may follow.
     refused: bool,
-    rooms: BTreeMap<String, Member>,
+    rooms: Vec<Member>,
 }
 
 #[derive(Debug)]
 struct Member {
-    epoch: String,
+    room: RoomId,
     cursor: u64,
     echo: bool,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct Entry {
-    from: Value,
-    data: Value,
-    /// Not known of an entry that was only acknowledged.
-    ts: Option<u64>,
-    /// Known of an entry that was seen when it was published. A name may have another owner later.
-    author: Option<ConnId>,
 }
 
 /// The text that a client has just sent.
 #[derive(Debug)]
 struct Request {
     conn: ConnId,
-    frame: Value,
+    slot: usize,
+    id: Option<String>,
+    what: What,
+    /// The data of a publish, as the bytes that were sent.
+    data: Option<String>,
+    since: Option<Place>,
+    before: Option<Place>,
+    echo: bool,
     replies: usize,
     acked: bool,
+    /// Its entry was given to somebody.
+    seen: bool,
+}
+
+/// What a text asks for, as far as the auditor treats it in a way of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Publish,
+    /// No JSON object: published as it is, or refused.
+    Plain,
+    Join,
+    Other,
+}
+
+/// What is true of a frame for everybody who is given it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Note {
+    /// Where a reader stands who was given it, if it moves readers.
+    pub(crate) place: Option<(RoomId, LogId, u64)>,
+    author: Option<ConnId>,
+    /// The author learns of it by this frame.
+    fresh: bool,
 }
 
 impl Audit {
-    /// A client has connected.
-    pub fn connect(&mut self, conn: ConnId) {
-        self.readers.insert(conn, Reader::default());
+    /// An auditor of a hub with this configuration.
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            checked: Checked::default(),
+            known: Known::default(),
+            limits: Limits {
+                log: Bounds {
+                    entries: config.history_entries as u64,
+                    bytes: config.history_bytes as u64,
+                    age: config.history_age,
+                },
+                sessions: config.max_sessions,
+                rooms: config.max_rooms,
+                members: config.members_per_room,
+                rooms_per_session: config.rooms_per_session,
+                recent: config.recent,
+            },
+            readers: Vec::new(),
+            users: BTreeSet::new(),
+            logs: Vec::new(),
+            members: Vec::new(),
+            occupied: 0,
+            request: None,
+        }
+    }
+
+    /// A client has connected; the driver calls it `slot` for as long as it is there.
+    pub(crate) fn connect(&mut self, slot: usize, conn: ConnId) {
+        if self.readers.len() <= slot {
+            self.readers.resize_with(slot + 1, || None);
+        }
+        let rooms = Vec::new();
+        self.readers[slot] = Some(Reader { conn, user: None, bye: None, refused: false, rooms });
     }
 
     /// A client's connection is over.
-    pub fn end(&mut self, conn: ConnId) {
-        self.readers.remove(&conn);
+    pub(crate) fn end(&mut self, slot: usize) {
+        let Some(reader) = self.readers[slot].take() else { return };
+        if let Some((user, _)) = reader.user {
+            self.users.remove(&user);
+        }
+        for member in reader.rooms {
+            self.vacate(member.room);
+        }
+    }
+
+    /// The code of the `bye` that a client was told.
+    pub(crate) fn bye(&self, slot: usize) -> Option<u64> {
+        self.readers[slot].as_ref().and_then(|reader| reader.bye)
     }
 
     /// A client has sent a text; what the hub answers comes until [`Audit::answered`].
-    pub fn request(&mut self, conn: ConnId, text: &str) {
-        let frame = serde_json::from_str(text).unwrap_or(Value::Null);
-        self.request = Some(Request { conn, frame, replies: 0, acked: false });
+    pub(crate) fn request(&mut self, slot: usize, text: &str) {
+        let conn = self.readers[slot].as_ref().expect("a live client").conn;
+        let nothing = || Request {
+            conn,
+            slot,
+            id: None,
+            what: What::Plain,
+            data: None,
+            since: None,
+            before: None,
+            echo: true,
+            replies: 0,
+            acked: false,
+            seen: false,
+        };
+        let Some(asked) = Asked::read(text) else {
+            self.request = Some(nothing());
+            return;
+        };
+        let what = if asked.is("publish") {
+            What::Publish
+        } else if asked.is("join") {
+            What::Join
+        } else {
+            What::Other
+        };
+        self.request = Some(Request {
+            id: asked.id().map(str::to_owned),
+            what,
+            data: asked.data.map(|data| data.get().to_owned()),
+            since: asked.since(),
+            before: asked.before(),
+            echo: asked.wants_echo(),
+            ..nothing()
+        });
     }
 
     /// The hub has handled the text.
@@ -88,313 +214,307 @@ impl Audit {
     /// # Panics
     ///
     /// If a request with an id got no reply, or more than one.
-    pub fn answered(&mut self) {
+    pub(crate) fn answered(&mut self) {
         let Some(request) = self.request.take() else { return };
-        let closed = !self.readers.contains_key(&request.conn);
-        if !closed && has_id(&request.frame) {
-            assert_eq!(request.replies, 1, "replies to {}", request.frame);
+        let reader = self.readers[request.slot].as_ref();
+        let closed = reader.is_none_or(|reader| reader.conn != request.conn);
+        if !closed && request.id.is_some() {
+            hold!(self.checked, OneReply, request.replies == 1, "replies to {request:?}");
+        }
+        let publishes = matches!(request.what, What::Publish | What::Plain);
+        if !closed && publishes && request.replies == 0 && !request.seen {
+            let rooms = self.readers[request.slot].iter().flat_map(|reader| &reader.rooms);
+            for log in rooms.filter_map(|member| self.known.last_log(member.room)) {
+                self.logs[log as usize].unseen = true;
+            }
         }
     }
 
-    /// A client is sent a frame.
+    /// Takes note of a frame that is sent, before anybody is given it.
+    ///
+    /// # Panics
+    ///
+    /// If it contradicts what was sent before.
+    pub(crate) fn told(&mut self, frame: &Frame<'_>, text: &str, now_ms: u64) -> Note {
+        match frame.kind {
+            Kind::Message => self.note_message(frame, text),
+            Kind::Ack => self.note_ack(frame),
+            Kind::Joined => self.note_joined(frame, now_ms),
+            Kind::Gap => self.note_gap(frame, now_ms),
+            Kind::History => self.note_history(frame, now_ms),
+            Kind::Welcome | Kind::Left | Kind::Error | Kind::Pong | Kind::Bye => Note::default(),
+        }
+    }
+
+    /// The client in `slot` is given a frame.
     ///
     /// # Panics
     ///
     /// If the frame breaks a promise of the protocol.
-    pub fn sent(&mut self, conn: ConnId, frame: &Value) {
-        let reader = self.readers.get(&conn).expect("the driver asks only for live connections");
-        let kind = frame["type"].as_str().unwrap_or_else(|| panic!("no type: {frame}"));
-        assert!(
-            reader.user.is_some() || matches!(kind, "welcome" | "bye"),
-            "{conn:?} got this before its welcome: {frame}"
-        );
-        assert!(!reader.refused, "{conn:?} was refused and then got {frame}");
-        self.count_reply(conn, frame);
-        match kind {
-            "welcome" => self.welcome(conn, frame),
-            "ack" => self.ack(conn, frame),
-            "joined" => self.joined(conn, frame),
-            "left" => {
-                let left = self.reader(conn).rooms.remove(text(frame, "room"));
-                // A `leave` is answered whether or not the client was there.
-                assert!(left.is_some() || self.is_answer(conn), "left unasked: {frame}");
+    pub(crate) fn given(&mut self, slot: usize, frame: &Frame<'_>, note: Note) {
+        let reader = self.readers[slot].as_ref().expect("the driver asks only for live clients");
+        let conn = reader.conn;
+        let greeted = reader.user.is_some() || matches!(frame.kind, Kind::Welcome | Kind::Bye);
+        hold!(self.checked, InSequence, greeted, "{conn:?} got this before its welcome: {frame:?}");
+        assert!(!reader.refused, "{conn:?} was refused and then got {frame:?}");
+        if frame.id.is_some() {
+            self.count_reply(conn, frame);
+        }
+        match frame.kind {
+            Kind::Message => self.message(slot, frame, note),
+            Kind::Welcome => self.welcome(slot, frame),
+            Kind::Ack => {}
+            Kind::Joined => self.joined(slot, frame, note),
+            Kind::Left => self.left(slot, frame),
+            Kind::Gap => self.gap(slot, frame, note),
+            Kind::History => assert!(frame.more.is_some(), "{frame:?}"),
+            Kind::Error => {
+                assert!(ERRORS.contains(&&*frame.word()), "an unknown error: {frame:?}");
+                let retry = frame.retry.as_deref().unwrap_or_default();
+                assert!(["never", "later", "now"].contains(&retry), "retry of {frame:?}");
+                let message = frame.message.as_deref().unwrap_or_default();
+                assert!(!message.is_empty(), "says nothing: {frame:?}");
             }
-            "message" => self.message(conn, frame),
-            "gap" => self.gap(conn, frame),
-            "history" => self.history(frame),
-            "error" => {
-                let code = text(frame, "code");
-                assert!(ERRORS.contains(&code), "an unknown error: {frame}");
-                let retry = text(frame, "retry");
-                assert!(["never", "later", "now"].contains(&retry), "retry of {frame}");
-                assert!(!text(frame, "message").is_empty(), "says nothing: {frame}");
-            }
-            "pong" => _ = number(frame, "ts"),
-            "bye" => {
-                let code = number(frame, "code");
-                let known = CloseCode::ALL.iter().find(|known| u64::from(known.number()) == code);
-                let known = known.unwrap_or_else(|| panic!("an unknown code: {frame}"));
-                assert_eq!(text(frame, "reason"), known.reason());
-                let reader = self.reader(conn);
-                reader.refused = reader.user.is_none();
-            }
-            _ => panic!("an unknown type: {frame}"),
+            Kind::Pong => assert!(frame.ts.is_some(), "{frame:?}"),
+            Kind::Bye => self.bye_said(slot, frame),
         }
     }
 
-    /// Nothing waits for anybody any more: each of `conns`, which read all they were sent, must
+    /// Whether the client in `slot` was told who it is.
+    pub(crate) fn is_greeted(&self, slot: usize) -> bool {
+        self.readers[slot].as_ref().is_some_and(|reader| reader.user.is_some())
+    }
+
+    /// Whether the client in `slot` was given everything that anybody was told of in its rooms.
+    pub(crate) fn is_level(&self, slot: usize) -> bool {
+        let Some(reader) = &self.readers[slot] else { return true };
+        reader.rooms.iter().all(|member| self.missing(reader, member, u64::MAX).is_none())
+    }
+
+    /// Nothing waits for anybody any more: each client in `slots`, which read all it was sent, must
     /// have been given everything that was published in its rooms.
     ///
     /// # Panics
     ///
     /// If one has missed something.
-    pub fn settled(&self, conns: impl Iterator<Item = ConnId>) {
-        for conn in conns {
-            let reader = &self.readers[&conn];
-            for (room, member) in &reader.rooms {
-                let missing = self.entries(member).range(member.cursor + 1..);
-                for (seq, entry) in missing {
-                    assert!(
-                        !member.echo && may_be_by(entry, conn, reader),
-                        "{conn:?} stands at {} in {room} and was never given {seq}: {entry:?}",
-                        member.cursor
-                    );
-                }
+    pub(crate) fn settled(&mut self, slots: impl Iterator<Item = usize>) {
+        for slot in slots {
+            let reader = self.readers[slot].as_ref().expect("a live client");
+            for member in &reader.rooms {
+                let missing = self.missing(reader, member, u64::MAX);
+                hold!(
+                    self.checked,
+                    NothingLost,
+                    missing.is_none(),
+                    "{:?} stands at {} and was never given {missing:?}",
+                    reader.conn,
+                    member.cursor
+                );
             }
         }
     }
 
-    fn reader(&mut self, conn: ConnId) -> &mut Reader {
-        self.readers.get_mut(&conn).expect("looked at before")
+    /// The first entry behind the member's cursor and before `until` that it was not given.
+    fn missing(&self, reader: &Reader, member: &Member, until: u64) -> Option<u64> {
+        let log = self.logs.get(self.known.last_log(member.room)? as usize)?;
+        let mut missing = log.between(member.cursor, until);
+        let missing = missing.find(|(_, entry)| member.echo || !may_be_by(entry, reader));
+        missing.map(|(seq, _)| seq)
     }
 
-    fn entries(&self, member: &Member) -> &BTreeMap<u64, Entry> {
-        static NONE: BTreeMap<u64, Entry> = BTreeMap::new();
-        self.logs.get(&member.epoch).unwrap_or(&NONE)
-    }
-
-    /// Who is publishing this entry just now, if it is new.
-    fn author(&self, frame: &Value) -> Option<ConnId> {
-        let request = self.request.as_ref()?;
-        let publishes = request.frame.is_null() || request.frame["type"] == "publish";
-        let user = self.readers.get(&request.conn)?.user.as_deref();
-        let same = frame["from"].as_str() == user;
-        let same = same && (request.frame.is_null() || request.frame["data"] == frame["data"]);
-        (publishes && same).then_some(request.conn)
-    }
-
-    fn is_answer(&self, conn: ConnId) -> bool {
-        self.request.as_ref().is_some_and(|request| request.conn == conn)
-    }
-
-    fn count_reply(&mut self, conn: ConnId, frame: &Value) {
-        if frame["id"].is_null() {
-            return;
-        }
-        let request = self.request.as_mut().filter(|request| request.conn == conn);
-        let request = request.unwrap_or_else(|| panic!("{conn:?} asked nothing and got {frame}"));
-        assert_eq!(frame["id"], request.frame["id"], "the id of {frame}");
-        request.replies += 1;
-        request.acked |= frame["type"] == "ack";
-    }
-
-    fn welcome(&mut self, conn: ConnId, frame: &Value) {
-        assert_eq!(frame["v"], 1, "{frame}");
-        number(frame, "max_bytes");
-        let user = text(frame, "user").to_owned();
-        let name = user.parse::<Name>().unwrap_or_else(|error| panic!("{frame}: {error}"));
-        assert_eq!(name.as_str(), user, "a name is trimmed");
-        for (other, reader) in &self.readers {
-            let taken = *other != conn && reader.user.as_ref() == Some(&user);
-            assert!(!taken, "{other:?} has this name already: {frame}");
-        }
-        let reader = self.reader(conn);
-        assert!(reader.user.is_none() || reader.rooms.is_empty(), "renamed after a join: {frame}");
-        reader.user = Some(user);
-    }
-
-    fn ack(&mut self, conn: ConnId, frame: &Value) {
-        let request = self.request.as_ref().filter(|request| request.conn == conn);
-        let request = request.unwrap_or_else(|| panic!("acknowledges nothing: {frame}"));
-        assert_eq!(request.frame["type"], "publish", "{frame}");
-        let user = self.readers[&conn].user.clone().unwrap_or_default();
-        let data = request.frame["data"].clone();
-        let entry = Entry { from: user.into(), data, ts: None, author: Some(conn) };
-        self.record(text(frame, "epoch"), number(frame, "seq"), entry);
-    }
-
-    fn joined(&mut self, conn: ConnId, frame: &Value) {
-        let request = self.request.as_ref().filter(|request| request.conn == conn);
-        let asked = request.map_or(Value::Null, |request| request.frame.clone());
-        let epoch = text(frame, "epoch").to_owned();
-        let seq = number(frame, "seq");
-        let first = self.page(&epoch, &frame["history"]);
-        let last = first.map(|(_, last)| last);
-        assert!(last.is_none_or(|last| last == seq), "seq is the last one given: {frame}");
-        let room = text(frame, "room").to_owned();
-        let reader = &self.readers[&conn];
-        if let Some(member) = reader.rooms.get(&room) {
-            assert_eq!(member.epoch, epoch, "a member's room keeps its epoch: {frame}");
-            assert!(last.is_none(), "a second join gives no history: {frame}");
-            assert!(seq >= member.cursor, "a second join moves no cursor: {frame}");
-            if seq > member.cursor {
-                self.check_holes(conn, member, seq + 1, frame);
+    fn log_of(&mut self, room: RoomId, epoch: &str) -> LogId {
+        let before = self.known.last_log(room);
+        let log = self.known.log(room, epoch);
+        if before != Some(log) {
+            let is_left = self.members.get(room as usize).is_none_or(|members| *members == 0);
+            assert!(is_left, "room {room} has members, and a new epoch {epoch}");
+            self.logs.resize_with(self.logs.len().max(log as usize + 1), Log::default);
+            if let Some(before) = before {
+                self.logs[before as usize].clear();
             }
-        } else {
-            check_recovery(&asked, frame, first.map(|(first, _)| first));
         }
-        let echo = asked["echo"].as_bool().unwrap_or(true);
-        self.reader(conn).rooms.insert(room, Member { epoch, cursor: seq, echo });
+        log
     }
 
-    fn message(&mut self, conn: ConnId, frame: &Value) {
-        let room = text(frame, "room");
-        let seq = number(frame, "seq");
-        let entry = Entry { author: self.author(frame), ..entry(frame) };
-        let reader = &self.readers[&conn];
-        let Some(member) = reader.rooms.get(room) else {
-            panic!("{conn:?} is not in the room of {frame}");
+    fn record(&mut self, room: RoomId, log: LogId, seq: u64, entry: Entry) {
+        self.known.seen(room, seq);
+        let recorded = self.logs[log as usize].record(seq, entry, self.limits.log);
+        let error = recorded.err().unwrap_or_default();
+        let epoch = self.known.epoch(log);
+        hold!(self.checked, OneOrder, error.is_empty(), "in {epoch}, {error}");
+    }
+
+    fn note_message(&mut self, frame: &Frame<'_>, text: &str) -> Note {
+        let item = frame.entry();
+        let room = self.known.room(frame.room());
+        let log = self.known.last_log(room);
+        let log = log.unwrap_or_else(|| panic!("a room that nobody has joined: {text}"));
+        let known = self.logs[log as usize].get(item.seq).and_then(|known| known.author);
+        let author = self.publisher(item.from.get(), item.data.get());
+        let entry = Entry {
+            digest: digest([item.from.get(), item.data.get()]),
+            ts: Some(item.ts),
+            author,
+            user: digest([item.from.get(), ""]),
+            bytes: text.len() as u64,
         };
-        self.check_holes(conn, member, seq, frame);
-        let known = self.entries(member).get(&seq).and_then(|known| known.author);
-        let own = entry.author.or(known) == Some(conn);
-        assert!(member.echo || !own, "{conn:?} wanted no echo, but got {frame}");
-        if entry.author == Some(conn) && known.is_none() {
-            let request = self.request.as_ref().filter(|request| has_id(&request.frame));
-            let acked = request.is_none_or(|request| request.acked);
-            assert!(acked, "{conn:?} got its echo before its ack: {frame}");
+        self.record(room, log, item.seq, entry);
+        if let Some(request) = self.request.as_mut().filter(|_| author.is_some()) {
+            request.seen = true;
         }
-        let epoch = member.epoch.clone();
-        self.record(&epoch, seq, entry);
-        self.member(conn, room).cursor = seq;
+        if known.is_none() && author.is_some() {
+            self.logs[log as usize].unseen = false;
+        }
+        Note {
+            place: Some((room, log, item.seq)),
+            author: known.or(author),
+            fresh: known.is_none(),
+        }
     }
 
-    fn gap(&mut self, conn: ConnId, frame: &Value) {
-        let (room, from, to) = (text(frame, "room"), number(frame, "from"), number(frame, "to"));
-        assert!(from <= to, "a gap without a place: {frame}");
-        assert_eq!(frame["reason"], "trimmed", "{frame}");
-        let member = self.readers[&conn].rooms.get(room);
-        let member = member.unwrap_or_else(|| panic!("{conn:?} is not in the room of {frame}"));
-        assert_eq!(frame["epoch"], *member.epoch, "{frame}");
-        self.check_holes(conn, member, from, frame);
-        self.member(conn, room).cursor = to;
+    fn note_ack(&mut self, frame: &Frame<'_>) -> Note {
+        let (room, seq) = (self.known.room(frame.room()), frame.seq());
+        let log = self.log_of(room, frame.epoch());
+        let request = self.request.as_ref().filter(|request| request.what == What::Publish);
+        let request = request.unwrap_or_else(|| panic!("acknowledges nothing: {frame:?}"));
+        let user = self.readers[request.slot].as_ref().and_then(|reader| reader.user.as_ref());
+        let (Some((_, user)), Some(data)) = (user, &request.data) else {
+            panic!("nobody published: {frame:?}");
+        };
+        let entry = Entry {
+            digest: digest([user, data]),
+            ts: None,
+            author: Some(request.conn),
+            user: digest([user, ""]),
+            bytes: 0,
+        };
+        let new = seq > self.logs[log as usize].head();
+        hold!(self.checked, InSequence, new, "somebody had it before this: {frame:?}");
+        self.record(room, log, seq, entry);
+        self.logs[log as usize].unseen = false;
+        Note::default()
     }
 
-    fn member(&mut self, conn: ConnId, room: &str) -> &mut Member {
-        self.reader(conn).rooms.get_mut(room).expect("looked at before")
+    /// Who is publishing this entry just now.
+    fn publisher(&self, from: &str, data: &str) -> Option<ConnId> {
+        let request = self.request.as_ref()?;
+        let said = match request.what {
+            What::Publish => request.data.as_deref() == Some(data),
+            What::Plain => true,
+            What::Join | What::Other => false,
+        };
+        let (_, user) = self.readers[request.slot].as_ref()?.user.as_ref()?;
+        (said && user == from).then_some(request.conn)
+    }
+
+    fn count_reply(&mut self, conn: ConnId, frame: &Frame<'_>) {
+        let request = self.request.as_mut().filter(|request| request.conn == conn);
+        let request = request.unwrap_or_else(|| panic!("{conn:?} asked nothing: {frame:?}"));
+        let id = join::raw_id(frame);
+        let same = id == request.id.as_deref();
+        hold!(self.checked, OneReply, same, "the id of {frame:?}, asked {request:?}");
+        request.replies += 1;
+        request.acked |= frame.kind == Kind::Ack;
+    }
+
+    fn welcome(&mut self, slot: usize, frame: &Frame<'_>) {
+        assert!(frame.v == Some(1) && frame.max_bytes.is_some(), "{frame:?}");
+        let user = frame.user.as_deref().unwrap_or_default();
+        let name = user.parse::<Name>();
+        let good = name.as_ref().is_ok_and(|name| name.as_str() == user);
+        hold!(self.checked, Limits, good, "a name that is none: {frame:?}");
+        let reader = self.readers[slot].as_mut().expect("a live client");
+        assert!(
+            reader.user.is_none() || reader.rooms.is_empty(),
+            "renamed after a join: {frame:?}"
+        );
+        let json = serde_json::to_string(user).expect("a string is JSON");
+        if let Some((before, _)) = reader.user.replace((user.to_owned(), json)) {
+            self.users.remove(&before);
+        }
+        let free = self.users.insert(user.to_owned());
+        hold!(self.checked, Limits, free, "a name is given twice: {frame:?}");
+        let sessions = self.users.len();
+        hold!(self.checked, Limits, sessions <= self.limits.sessions, "{sessions} sessions");
+    }
+
+    fn left(&mut self, slot: usize, frame: &Frame<'_>) {
+        let room = self.known.room(frame.room());
+        let reader = self.readers[slot].as_mut().expect("a live client");
+        let index = reader.rooms.iter().position(|member| member.room == room);
+        let index = index.unwrap_or_else(|| panic!("left where nobody was: {frame:?}"));
+        reader.rooms.swap_remove(index);
+        self.vacate(room);
+    }
+
+    fn bye_said(&mut self, slot: usize, frame: &Frame<'_>) {
+        let number = frame.number();
+        let known = CloseCode::ALL.iter().find(|known| u64::from(known.number()) == number);
+        let known = known.unwrap_or_else(|| panic!("an unknown code: {frame:?}"));
+        assert_eq!(frame.reason.as_deref(), Some(known.reason()));
+        let reader = self.readers[slot].as_mut().expect("a live client");
+        reader.bye = Some(number);
+        reader.refused = reader.user.is_none();
+    }
+
+    fn message(&mut self, slot: usize, frame: &Frame<'_>, note: Note) {
+        let (room, _, seq) = note.place.expect("a message has a place");
+        let reader = self.readers[slot].as_mut().expect("a live client");
+        let conn = reader.conn;
+        let member = reader.rooms.iter_mut().find(|member| member.room == room);
+        let Some(member) = member else {
+            hold!(self.checked, InSequence, false, "{conn:?} is not in the room of {frame:?}");
+            return;
+        };
+        let (echo, cursor) = (member.echo, member.cursor);
+        if seq == cursor + 1 {
+            self.checked.count(crate::invariant::Invariant::NothingLost);
+            member.cursor = seq;
+        } else {
+            self.skip(slot, room, seq, frame);
+        }
+        if note.author == Some(conn) {
+            assert!(echo, "{conn:?} wanted no echo: {frame:?}");
+            let request = self.request.as_ref().filter(|request| request.id.is_some());
+            let acked = !note.fresh || request.is_none_or(|request| request.acked);
+            hold!(self.checked, InSequence, acked, "{conn:?} got its echo first: {frame:?}");
+        }
+    }
+
+    fn gap(&mut self, slot: usize, frame: &Frame<'_>, note: Note) {
+        let bounds = frame.bounds();
+        let (room, log, to) = note.place.expect("a gap has a place");
+        assert_eq!(self.known.epoch(log), frame.epoch());
+        self.skip(slot, room, bounds.from, frame);
+        self.member(slot, room, frame).cursor = to;
     }
 
     /// What is given next to a reader begins right behind its cursor, but for its own messages
     /// where it wanted no echo.
-    fn check_holes(&self, conn: ConnId, member: &Member, next: u64, frame: &Value) {
-        assert!(next > member.cursor, "{conn:?} at {} goes back: {frame}", member.cursor);
-        if member.echo {
-            assert_eq!(next, member.cursor + 1, "{conn:?} misses something before {frame}");
-            return;
-        }
-        let reader = &self.readers[&conn];
-        for (seq, entry) in self.entries(member).range(member.cursor + 1..next) {
-            let own = may_be_by(entry, conn, reader);
-            assert!(own, "{conn:?} was never given {seq}, but {frame}");
-        }
+    fn skip(&mut self, slot: usize, room: RoomId, next: u64, frame: &Frame<'_>) {
+        let reader = self.readers[slot].as_ref().expect("a live client");
+        let conn = reader.conn;
+        let member = reader.rooms.iter().find(|member| member.room == room);
+        let member = member.unwrap_or_else(|| panic!("{conn:?} is not in the room of {frame:?}"));
+        let cursor = member.cursor;
+        hold!(self.checked, OneOrder, next > cursor, "{conn:?} at {cursor} goes back: {frame:?}");
+        let all =
+            next == cursor + 1 || (!member.echo && self.missing(reader, member, next).is_none());
+        hold!(self.checked, NothingLost, all, "{conn:?} at {cursor} misses some before {frame:?}");
+        self.member(slot, room, frame).cursor = next;
     }
 
-    fn history(&mut self, frame: &Value) {
-        let epoch = text(frame, "epoch").to_owned();
-        self.page(&epoch, &frame["items"]);
-        assert!(frame["more"].is_boolean(), "{frame}");
-    }
-
-    /// Checks a page of entries, and gives its first and last place.
-    fn page(&mut self, epoch: &str, items: &Value) -> Option<(u64, u64)> {
-        let items = items.as_array().unwrap_or_else(|| panic!("not a page: {items}"));
-        let mut last = None;
-        for item in items {
-            let seq = number(item, "seq");
-            assert!(last.is_none_or(|last: u64| last + 1 == seq), "a hole before {item}");
-            self.record(epoch, seq, entry(item));
-            last = Some(seq);
-        }
-        Some((number(items.first()?, "seq"), last?))
-    }
-
-    /// The same place of the same log holds the same entry for everybody, for ever.
-    fn record(&mut self, epoch: &str, seq: u64, mut entry: Entry) {
-        assert!((1..1 << 53).contains(&seq), "place {seq}");
-        let log = self.logs.entry(epoch.to_owned()).or_default();
-        if let Some(known) = log.get(&seq) {
-            entry.ts = entry.ts.or(known.ts);
-            entry.author = known.author.or(entry.author);
-            let same = known.from == entry.from && known.data == entry.data;
-            let same = same && known.ts.is_none_or(|ts| Some(ts) == entry.ts);
-            assert!(same, "{seq} of {epoch} was {known:?} and is {entry:?}");
-        }
-        let before = log.range(..seq).next_back().and_then(|(_, before)| before.ts);
-        let in_order = before.is_none() || entry.ts.is_none() || before <= entry.ts;
-        assert!(in_order, "{seq} of {epoch} is older than the entry before it");
-        log.insert(seq, entry);
+    fn member(&mut self, slot: usize, room: RoomId, frame: &Frame<'_>) -> &mut Member {
+        let reader = self.readers[slot].as_mut().expect("a live client");
+        let member = reader.rooms.iter_mut().find(|member| member.room == room);
+        member.unwrap_or_else(|| panic!("not in the room of {frame:?}"))
     }
 }
 
-/// The part of the `since` table that a client can check by itself.
-fn check_recovery(asked: &Value, frame: &Value, first: Option<u64>) {
-    let since = &asked["since"];
-    let seq = number(frame, "seq");
-    let reason = frame["reason"].as_str();
-    let start = first.unwrap_or(seq + 1);
-    if frame["recovered"] == true {
-        assert_eq!(frame["epoch"], since["epoch"], "recovered from another epoch: {frame}");
-        assert_eq!(since["seq"].as_u64(), Some(start - 1), "not exactly what was missed: {frame}");
-        assert!(reason.is_none() && frame["gap"].is_null(), "{frame}");
-        return;
+fn may_be_by(entry: &Entry, reader: &Reader) -> bool {
+    match (entry.author, &reader.user) {
+        (Some(author), _) => author == reader.conn,
+        (None, Some((_, user))) => entry.user == digest([user, ""]),
+        (None, None) => false,
     }
-    assert_eq!(frame["recovered"], false, "{frame}");
-    match reason {
-        None => assert!(since.is_null(), "asked with {since}: {frame}"),
-        Some("epoch_changed") => assert_ne!(frame["epoch"], since["epoch"], "{frame}"),
-        Some("ahead") => assert_eq!(frame["epoch"], since["epoch"], "{frame}"),
-        Some("trimmed") => {
-            assert_eq!(frame["epoch"], since["epoch"], "{frame}");
-            let gap = &frame["gap"];
-            assert_eq!(Some(number(gap, "from") - 1), since["seq"].as_u64(), "{frame}");
-            assert_eq!(number(gap, "to"), start - 1, "ends before the first entry: {frame}");
-        }
-        Some(reason) => panic!("an unknown reason {reason}: {frame}"),
-    }
-    assert_eq!(frame["gap"].is_null(), reason != Some("trimmed"), "{frame}");
-}
-
-/// Whether a client's frame has an id that must be echoed.
-fn has_id(frame: &Value) -> bool {
-    match &frame["id"] {
-        Value::String(id) => id.len() <= 64,
-        Value::Number(id) => id.is_i64() || id.is_u64(),
-        _ => false,
-    }
-}
-
-fn may_be_by(entry: &Entry, conn: ConnId, reader: &Reader) -> bool {
-    match entry.author {
-        Some(author) => author == conn,
-        None => entry.from.as_str() == reader.user.as_deref(),
-    }
-}
-
-fn entry(frame: &Value) -> Entry {
-    let entry = Entry {
-        from: frame["from"].clone(),
-        data: frame["data"].clone(),
-        ts: Some(number(frame, "ts")),
-        author: None,
-    };
-    assert!(entry.from.is_string() && frame.get("data").is_some(), "not an entry: {frame}");
-    entry
-}
-
-fn text<'a>(frame: &'a Value, field: &str) -> &'a str {
-    frame[field].as_str().unwrap_or_else(|| panic!("no text in {field} of {frame}"))
-}
-
-fn number(frame: &Value, field: &str) -> u64 {
-    frame[field].as_u64().unwrap_or_else(|| panic!("no number in {field} of {frame}"))
 }

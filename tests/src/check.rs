@@ -1,11 +1,13 @@
 //! Everything that a script can be checked for, in one call. This file does not know where scripts
 //! come from.
 
-use roundtable::{Hub, Origin};
+use roundtable::Origin;
 
 use crate::compare::Compare;
 use crate::driver::Driver;
 use crate::generator::{Limits, Reading, Script, Step};
+use crate::subject::Subject as _;
+use crate::twin::Twin;
 
 /// Where the time and the chances of every checked hub begin.
 pub const ORIGIN: Origin = Origin { seed: 7, wall_clock_ms: 1_785_578_400_000 };
@@ -18,7 +20,7 @@ pub const ORIGIN: Origin = Origin { seed: 7, wall_clock_ms: 1_785_578_400_000 };
 /// If the hub breaks a promise.
 pub fn check(script: &Script) {
     let config = script.limits.config();
-    let hub = Hub::new(config.clone(), ORIGIN).expect("scripts have valid configurations");
+    let hub = Twin::begin(config.clone(), ORIGIN);
     if nobody_lags(script) {
         let compare = Compare::new(config.clone(), ORIGIN.wall_clock_ms);
         Driver::new(hub, config, compare).play(script);
@@ -29,7 +31,10 @@ pub fn check(script: &Script) {
 
 /// Whether everybody takes everything at once, and the windows are wide enough for it.
 pub fn nobody_lags(script: &Script) -> bool {
-    let stops = Reading::Stopped;
-    let stops = |step: &Step| matches!(step, Step::Reads { reading, .. } if *reading == stops);
+    let stops = |step: &Step| match step {
+        Step::Reads { reading, .. } => matches!(reading, Reading::Stopped | Reading::Slow { .. }),
+        Step::Vanish { .. } => true,
+        _ => false,
+    };
     matches!(script.limits, Limits::Default | Limits::Roomy) && !script.steps.iter().any(stops)
 }

@@ -11,6 +11,8 @@ use crate::reference::{Output, Reference};
 /// Looks on while a hub is driven, and drives the reference beside it.
 #[derive(Debug)]
 pub struct Compare {
+    config: Config,
+    wall_clock_ms: u64,
     reference: Reference,
     /// The hub's epochs and made-up names, and the reference's words for them.
     words: Vec<(String, String)>,
@@ -24,8 +26,8 @@ type Said = BTreeMap<ConnId, Vec<Value>>;
 impl Compare {
     /// For a hub with this configuration and this wall clock.
     pub fn new(config: Config, wall_clock_ms: u64) -> Self {
-        let reference = Reference::new(config, wall_clock_ms);
-        Self { reference, words: Vec::new(), guests: 0, epochs: 0 }
+        let reference = Reference::new(config.clone(), wall_clock_ms);
+        Self { config, wall_clock_ms, reference, words: Vec::new(), guests: 0, epochs: 0 }
     }
 
     fn learn(&mut self, event: &Event, frame: &Value) {
@@ -56,6 +58,10 @@ impl Compare {
 }
 
 impl Observer for Compare {
+    fn restarted(&mut self) {
+        *self = Self::new(self.config.clone(), self.wall_clock_ms);
+    }
+
     fn observe(&mut self, now: Timestamp, event: &Event, commands: &[Command]) {
         // The request names only what was known before it.
         let translated = self.translate_event(event);

@@ -21,7 +21,7 @@ pub fn decode(bytes: &[u8]) -> Script {
     while let [op, client, len, tail @ ..] = rest {
         let len = usize::from(*len).min(tail.len());
         let (body, next) = tail.split_at(len);
-        steps.push(decode_step(*op, client % CLIENTS, &mut Body(body)));
+        steps.push(decode_step(*op, u16::from(*client) % CLIENTS, &mut Body(body)));
         rest = next;
     }
     Script { limits, steps }
@@ -56,6 +56,7 @@ impl Body<'_> {
             0 => return None,
             1 => EpochChoice::Before,
             2 => EpochChoice::Foreign,
+            7 => return Some(Since { epoch: EpochChoice::Seen, seq: SeqChoice::Seen }),
             _ => EpochChoice::Last,
         };
         let seq = match kind >> 3 & 3 {
@@ -67,14 +68,19 @@ impl Body<'_> {
     }
 }
 
-fn decode_step(op: u8, client: u8, body: &mut Body<'_>) -> Step {
-    match op % 21 {
+fn decode_step(op: u8, client: u16, body: &mut Body<'_>) -> Step {
+    match op % 24 {
         0 => Step::Connect { client, greeting: decode_greeting(body) },
         1 => Step::Binary { client },
         2 => Step::Heard { client },
         3 => Step::Reads {
             client,
-            reading: body.of(&[Reading::Stopped, Reading::Prompt, Reading::Mute]),
+            reading: body.of(&[
+                Reading::Stopped,
+                Reading::Prompt,
+                Reading::Mute,
+                Reading::Slow { bytes_per_second: 700 },
+            ]),
         },
         4 => Step::Take { client, bytes: usize::from(body.short()) },
         5 => Step::EndTurn,
@@ -84,6 +90,9 @@ fn decode_step(op: u8, client: u8, body: &mut Body<'_>) -> Step {
         9 => Step::Wait(Duration::from_secs(body.byte().into())),
         10 => Step::Away(Duration::from_secs(body.byte().into())),
         11 => Step::Drain { within: Duration::from_secs(body.byte().into()) },
+        21 => Step::Vanish { client },
+        22 => Step::Link { client, latency: Duration::from_millis(body.short().into()) },
+        23 => Step::Restart,
         20 => {
             let (times, op) = (body.byte() % 40, body.byte());
             Step::Burst { client, frame: decode_frame(12 + op % 8, body), times }

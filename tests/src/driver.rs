@@ -2,31 +2,36 @@
 //! the machine to its own side after every event. It does not know what the texts mean; that is
 //! for the auditor.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod life;
+mod turn;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
 
-use roundtable::{
-    CloseCode, Command, Config, ConnId, Event, Greeting, Machine, RunAhead, Timestamp, frame_len,
-};
-use serde_json::Value;
+use roundtable::{Command, Config, ConnId, Event, Greeting, Origin, RoomChoice, Timestamp};
 
 use crate::audit::Audit;
-use crate::generator::{CLIENTS, Frame, Reading, Script, Step};
-use crate::render::Known;
-use crate::socket::{Clock, Report, Socket};
+use crate::generator::{EpochChoice, Frame, Id, Reading, Script, SeqChoice, Since, Step};
+use crate::invariant::Checked;
+use crate::known::{LogId, RoomId};
+use crate::render::Render;
+use crate::socket::{Clock, Socket};
+use crate::subject::Subject;
+use life::Drain;
 
 /// Somebody who looks on.
 pub trait Observer {
     /// The machine took `event` and gave `commands`.
     fn observe(&mut self, now: Timestamp, event: &Event, commands: &[Command]);
+
+    /// The machine was thrown away, and a new one begins.
+    fn restarted(&mut self) {}
 }
 
 impl Observer for () {
     fn observe(&mut self, _now: Timestamp, _event: &Event, _commands: &[Command]) {}
 }
-
-/// More turns or ticks than any script needs before the machine has nothing more to say.
-const MOST_TURNS: usize = 20_000;
 
 /// Drives a machine through a script.
 #[derive(Debug)]
@@ -34,90 +39,187 @@ pub struct Driver<M, O> {
     machine: M,
     observer: O,
     config: Config,
+    origin: Origin,
     now: Timestamp,
     /// How long the hub was away in all, and when it last came back, in waking hours.
     away: Duration,
     awoke_at: Timestamp,
-    sockets: BTreeMap<ConnId, Socket>,
-    slots: [Option<ConnId>; CLIENTS as usize],
+    clients: Vec<Client>,
+    /// Connections by slot; a connection's number ends with its slot.
+    sockets: Vec<Option<Socket>>,
+    free: Vec<usize>,
+    live: usize,
     minted: u64,
-    closed: BTreeSet<ConnId>,
+    /// Slots that the turn has to look at, and slots where something is queued.
+    touched: Vec<usize>,
+    backlogged: BTreeSet<usize>,
+    /// All that is held, and reported, for all together.
+    held: usize,
+    reported: usize,
+    /// What is on its way to the hub.
+    arrivals: BinaryHeap<Reverse<Arrival>>,
+    arrived: u64,
     turn_events: usize,
     turn_bytes: usize,
     commanded: bool,
     commands: Vec<Command>,
-    drain: Option<Timestamp>,
+    sends: u64,
+    /// When everybody's life was last looked at.
+    looked_at: Timestamp,
+    /// Whether ticks come exactly at the deadlines just now.
+    punctual: bool,
+    drain: Option<Drain>,
     drained: bool,
-    known: Known,
+    render: Render,
     audit: Audit,
+    figures: Figures,
 }
 
-impl<M: Machine, O: Observer> Driver<M, O> {
-    /// A driver of `machine`, which was made with `config`, and somebody who looks on.
+/// What a client is when it is not connected, too.
+#[derive(Debug, Default)]
+struct Client {
+    slot: Option<usize>,
+    latency: Duration,
+    connects: u64,
+    /// Where it stands in the rooms of which it received something.
+    seen: Vec<(RoomId, LogId, u64)>,
+}
+
+/// Something that reaches the hub later; the serial number keeps the order of what was sent.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Arrival {
+    at: Timestamp,
+    serial: u64,
+    slot: usize,
+    conn: ConnId,
+    what: What,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Text(String),
+    Binary,
+    Heard,
+    Loss,
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Events handed in.
+    pub events: u64,
+    /// Frames given to somebody: each recipient counts.
+    pub deliveries: u64,
+    /// Connections after a client's first.
+    pub reconnects: u64,
+    /// Gaps told, in a `gap` or in a `joined`.
+    pub gaps: u64,
+    /// Connections that the hub closed.
+    pub closes: u64,
+    /// Hubs begun after the first.
+    pub restarts: u64,
+}
+
+impl<M: Subject, O: Observer> Driver<M, O> {
+    /// A driver of `machine`, which was made with `config` and [`ORIGIN`](crate::ORIGIN), and
+    /// somebody who looks on.
     pub fn new(machine: M, config: Config, observer: O) -> Self {
         Self {
             machine,
             observer,
-            config,
+            origin: crate::ORIGIN,
             now: Timestamp::ZERO,
             away: Duration::ZERO,
             awoke_at: Timestamp::ZERO,
-            sockets: BTreeMap::new(),
-            slots: [None; CLIENTS as usize],
+            clients: Vec::new(),
+            sockets: Vec::new(),
+            free: Vec::new(),
+            live: 0,
             minted: 0,
-            closed: BTreeSet::new(),
+            touched: Vec::new(),
+            backlogged: BTreeSet::new(),
+            held: 0,
+            reported: 0,
+            arrivals: BinaryHeap::new(),
+            arrived: 0,
             turn_events: 0,
             turn_bytes: 0,
             commanded: false,
             commands: Vec::new(),
+            sends: 0,
+            looked_at: Timestamp::ZERO,
+            punctual: true,
             drain: None,
             drained: false,
-            known: Known::default(),
-            audit: Audit::default(),
+            render: Render::default(),
+            audit: Audit::new(&config),
+            figures: Figures::default(),
+            config,
         }
     }
 
-    /// Plays `script` to its end, lets everybody read what is left, and gives back the machine and
-    /// who looked on.
+    /// Plays `script` to its end, lets everybody read what is left and go, and gives back the
+    /// machine and who looked on.
     ///
     /// # Panics
     ///
     /// If the machine breaks its contract, or the auditor finds a broken promise.
     pub fn play(mut self, script: &Script) -> (M, O) {
         for step in &script.steps {
-            if self.drained {
-                break;
-            }
             self.step(step);
         }
         self.settle();
+        self.leave();
         (self.machine, self.observer)
     }
 
-    fn step(&mut self, step: &Step) {
+    /// What happened so far.
+    pub fn figures(&self) -> Figures {
+        self.figures
+    }
+
+    /// How often each invariant was checked.
+    pub fn checked(&self) -> &Checked {
+        &self.audit.checked
+    }
+
+    /// The machine and who looked on.
+    pub fn into_parts(self) -> (M, O) {
+        (self.machine, self.observer)
+    }
+
+    /// Plays one step.
+    ///
+    /// # Panics
+    ///
+    /// Like [`Driver::play`].
+    pub fn step(&mut self, step: &Step) {
+        if self.drained && !matches!(step, Step::Restart | Step::Wait(_)) {
+            return;
+        }
         match step {
             Step::Connect { client, greeting } => self.connect(*client, greeting),
+            Step::Return { client, rooms } => self.come_back(*client, rooms),
             Step::Send { client, frame } => self.send(*client, frame),
             Step::Burst { client, frame, times } => {
                 for _ in 0..*times {
                     self.send(*client, frame);
                 }
             }
-            Step::Binary { client } => self.client_event(*client, |conn| Event::Binary { conn }),
-            Step::Heard { client } => self.client_event(*client, |conn| Event::Heard { conn }),
-            Step::Reads { client, reading } => {
-                if let Some(socket) = self.socket(*client) {
-                    socket.reading = *reading;
-                }
-            }
+            Step::Binary { client } => self.post(*client, What::Binary),
+            Step::Heard { client } => self.post(*client, What::Heard),
+            Step::Link { client, latency } => self.client(*client).latency = *latency,
+            Step::Reads { client, reading } => self.reads(*client, *reading),
             Step::Take { client, bytes } => {
-                if let Some(socket) = self.socket(*client) {
-                    socket.allowance += bytes;
+                if let Some(slot) = self.client(*client).slot {
+                    self.socket(slot).allow(*bytes);
+                    self.touch(slot);
                 }
                 self.end_turn();
             }
             Step::EndTurn => self.end_turn(),
             Step::Disconnect { client } => self.disconnect(*client),
+            Step::Vanish { client } => self.vanish(*client),
             Step::Sleep => {
                 self.quiesce();
                 let deadline = self.machine.next_deadline();
@@ -125,312 +227,210 @@ impl<M: Machine, O: Observer> Driver<M, O> {
                     self.wait_until(deadline);
                 }
             }
-            Step::Wait(span) => {
-                let until = self.now + *span;
-                self.wait_until(until);
-            }
-            Step::Away(span) => self.away(*span),
-            Step::Drain { within } => {
-                self.drain.get_or_insert(self.now + *within);
-                self.hand_in(&Event::Drain { within: *within });
-            }
+            Step::Wait(span) => self.wait_until(self.now + *span),
+            Step::Away(span) => self.be_away(*span),
+            Step::Drain { within } => self.start_drain(*within),
+            Step::Restart => self.restart(),
         }
     }
 
-    fn connect(&mut self, client: u8, greeting: &Greeting) {
-        if self.slots[usize::from(client)].is_some() || self.drained {
-            return;
+    fn client(&mut self, client: u16) -> &mut Client {
+        let index = usize::from(client);
+        if self.clients.len() <= index {
+            self.clients.resize_with(index + 1, Client::default);
         }
-        self.minted += 1;
-        // Opaque means that no order may be relied on.
-        let conn = ConnId::new(self.minted.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        self.slots[usize::from(client)] = Some(conn);
-        self.sockets.insert(conn, Socket::new(self.clock()));
-        self.audit.connect(conn);
-        self.hand_in(&Event::Connect { conn, greeting: greeting.clone() });
+        &mut self.clients[index]
     }
 
-    fn send(&mut self, client: u8, frame: &Frame) {
-        let Some(conn) = self.slots[usize::from(client)] else { return };
-        let text = self.known.render(frame);
-        self.turn_bytes += text.len();
-        self.alive(conn);
-        self.audit.request(conn, &text);
-        self.hand_in(&Event::Text { conn, text });
-    }
-
-    fn client_event(&mut self, client: u8, event: impl FnOnce(ConnId) -> Event) {
-        if let Some(conn) = self.slots[usize::from(client)] {
-            self.alive(conn);
-            self.hand_in(&event(conn));
-        }
-    }
-
-    fn disconnect(&mut self, client: u8) {
-        let Some(conn) = self.slots[usize::from(client)] else { return };
-        self.forget(conn);
-        self.hand_in(&Event::Disconnect { conn });
-        // A race that no driver can avoid: what was read before the loss is handed in after it.
-        self.hand_in(&Event::Heard { conn });
-    }
-
-    fn forget(&mut self, conn: ConnId) {
-        self.sockets.remove(&conn);
-        self.audit.end(conn);
-        for slot in &mut self.slots {
-            if *slot == Some(conn) {
-                *slot = None;
-            }
-        }
-    }
-
-    fn socket(&mut self, client: u8) -> Option<&mut Socket> {
-        let conn = self.slots[usize::from(client)]?;
-        self.sockets.get_mut(&conn)
-    }
-
-    /// The client shows a sign of life that the machine is about to be told of.
-    fn alive(&mut self, conn: ConnId) {
-        let clock = self.clock();
-        let socket = self.sockets.get_mut(&conn).expect("slots hold live connections");
-        socket.heard(clock);
+    fn socket(&mut self, slot: usize) -> &mut Socket {
+        self.sockets[slot].as_mut().expect("a live connection")
     }
 
     fn clock(&self) -> Clock {
         Clock { now: self.now, awake: self.now - self.away }
     }
 
-    /// Hands an event to the machine, and carries out its commands; ends the turn where it is full.
-    fn hand_in(&mut self, event: &Event) {
-        self.handle(event);
-        self.turn_events += 1;
-        let full = self.turn_events >= self.config.turn_events;
-        if full || self.turn_bytes >= self.config.turn_bytes {
-            self.end_turn();
-        }
-    }
-
-    fn handle(&mut self, event: &Event) {
-        let mut commands = core::mem::take(&mut self.commands);
-        self.machine.handle(self.now, event.clone(), &mut commands);
-        self.commanded |= !commands.is_empty();
-        for command in &commands {
-            self.carry_out(command);
-        }
-        if matches!(event, Event::Text { .. }) {
-            self.audit.answered();
-        }
-        self.observer.observe(self.now, event, &commands);
-        commands.clear();
-        self.commands = commands;
-    }
-
-    fn carry_out(&mut self, command: &Command) {
-        assert!(!self.drained, "{command:?} after Drained");
-        match command {
-            Command::Send { to, text } => {
-                let frame: Value = serde_json::from_str(text)
-                    .unwrap_or_else(|error| panic!("sent what is no JSON ({error}): {text}"));
-                self.known.learn(&frame);
-                let mut seen = BTreeSet::new();
-                for conn in to.iter() {
-                    assert!(seen.insert(conn), "{conn:?} is twice in one list");
-                    let window = self.config.window_bytes;
-                    let socket = self.named(conn, command);
-                    socket.staged += frame_len(text.len());
-                    let held = socket.held();
-                    assert!(held <= window, "{conn:?} has {held} bytes queued: {command:?}");
-                    self.audit.sent(conn, &frame);
-                }
-                if matches!(frame["type"].as_str(), Some("message" | "gap")) {
-                    let held: usize = self.sockets.values().map(Socket::held).sum();
-                    assert!(held <= self.config.budget_bytes, "{held} bytes are queued in all");
-                }
-            }
-            Command::Ping { conn } => {
-                let socket = self.named(*conn, command);
-                socket.staged += frame_len(0);
-                socket.pinged = true;
-            }
-            Command::Close { conn, code, .. } => {
-                self.named(*conn, command);
-                self.check_close(*conn, *code);
-                assert!(self.closed.insert(*conn), "{conn:?} is closed twice");
-                self.forget(*conn);
-            }
-            Command::Drained => {
-                assert!(self.drain.is_some(), "Drained without a drain");
-                assert!(self.sockets.is_empty(), "Drained with {:?}", self.sockets.keys());
-                self.drained = true;
-            }
-        }
-    }
-
-    fn named(&mut self, conn: ConnId, command: &Command) -> &mut Socket {
-        let socket = self.sockets.get_mut(&conn);
-        socket.unwrap_or_else(|| panic!("{conn:?} is not connected: {command:?}"))
-    }
-
-    fn check_close(&self, conn: ConnId, code: CloseCode) {
-        let socket = &self.sockets[&conn];
-        let awake = self.clock().awake;
-        let silent = awake.saturating_since(socket.alive_at);
-        match code {
-            CloseCode::PingTimeout => {
-                let least = self.config.ping_after * 9 / 10 + self.config.pong_wait;
-                assert!(silent >= least, "{conn:?} was alive {silent:?} ago");
-            }
-            CloseCode::Drain => assert!(self.drain.is_some(), "{conn:?} drained for nothing"),
-            CloseCode::SlowConsumer => {
-                let stuck = socket.stuck_at.map(|at| awake.saturating_since(at));
-                let stuck = stuck.is_some_and(|stuck| stuck >= self.config.write_timeout);
-                // No control message is longer than the smallest reserve.
-                let full = socket.believed() + 2048 > self.config.window_bytes;
-                assert!(stuck || full, "{conn:?} is not slow: {socket:?}");
-            }
-            CloseCode::MemoryPressure => {
-                let reported: usize = self.sockets.values().map(|socket| socket.reported).sum();
-                assert!(reported > self.config.budget_bytes, "closed at {reported} bytes");
-            }
-            _ => {}
-        }
-    }
-
-    /// The end of a turn: the sockets are offered what the turn gave, the levels are reported.
-    fn end_turn(&mut self) {
-        self.turn_events = 0;
-        self.turn_bytes = 0;
-        self.commanded = false;
-        let behind = self.config.run_ahead == RunAhead::One;
+    fn connect(&mut self, client: u16, greeting: &Greeting) {
         let clock = self.clock();
-        for socket in self.sockets.values_mut() {
-            if behind {
-                socket.offer_one_turn_behind();
-            } else {
-                socket.offer();
-            }
+        let who = self.client(client);
+        if who.slot.is_some() {
+            return;
         }
-        let conns: Vec<ConnId> = self.sockets.keys().copied().collect();
-        for conn in conns {
-            // An earlier report may have closed it.
-            let Some(socket) = self.sockets.get_mut(&conn) else { continue };
-            if let Report::Level(bytes) = socket.report(clock) {
-                self.handle(&Event::Backlog { conn, bytes });
-            }
+        who.connects += 1;
+        let (latency, again) = (who.latency, who.connects > 1);
+        self.figures.reconnects += u64::from(again);
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.sockets.push(None);
+            self.sockets.len() - 1
+        });
+        self.minted += 1;
+        // Opaque means that no order may be relied on; a product with an odd number never repeats.
+        let number = self.minted.wrapping_mul(0x9E37_79B9_7F4A_7C15) << SLOT_BITS | slot as u64;
+        let conn = ConnId::new(number);
+        self.client(client).slot = Some(slot);
+        self.sockets[slot] = Some(Socket::new(conn, client, latency, clock));
+        self.live += 1;
+        self.audit.connect(slot, conn);
+        self.hand_in(&Event::Connect { conn, greeting: greeting.clone() });
+    }
+
+    fn come_back(&mut self, client: u16, rooms: &'static [&'static str]) {
+        if self.client(client).slot.is_some() {
+            return;
         }
-        self.handle(&Event::Flushed);
-        let reported: usize = self.sockets.values().map(|socket| socket.reported).sum();
-        assert!(reported <= self.config.budget_bytes, "{reported} bytes are reported in all");
-        let pinged: Vec<ConnId> = self.answering().collect();
-        for conn in pinged {
-            if let Some(socket) = self.sockets.get_mut(&conn) {
-                socket.pinged = false;
-                socket.heard(clock);
+        self.connect(client, &Greeting { room: RoomChoice::None, ..Greeting::default() });
+        for room in rooms {
+            let since = Since { epoch: EpochChoice::Seen, seq: SeqChoice::Seen };
+            let frame = Frame::Join { id: Id::Number, room, since: Some(since), echo: None };
+            self.send(client, &frame);
+        }
+    }
+
+    fn send(&mut self, client: u16, frame: &Frame) {
+        let Some(slot) = self.client(client).slot else { return };
+        if matches!(frame, Frame::Join { since: Some(_), .. }) {
+            self.receive(slot);
+        }
+        let seen = &self.clients[usize::from(client)].seen;
+        let text = self.render.text(&self.audit.known, seen, frame);
+        self.post(client, What::Text(text));
+    }
+
+    fn reads(&mut self, client: u16, reading: Reading) {
+        if let Some(slot) = self.client(client).slot {
+            let now = self.now;
+            self.socket(slot).reads(reading, now);
+            self.touch(slot);
+        }
+    }
+
+    /// What a client sends reaches the hub at once, or when it has crossed the network.
+    fn post(&mut self, client: u16, what: What) {
+        let Some(slot) = self.client(client).slot else { return };
+        let latency = self.socket(slot).latency;
+        self.post_after(slot, latency, what);
+    }
+
+    fn post_after(&mut self, slot: usize, latency: Duration, what: What) {
+        let now = self.now;
+        let socket = self.socket(slot);
+        let conn = socket.conn;
+        let at = (now + latency).max(socket.last_arrival);
+        if at <= now {
+            return self.arrive(slot, conn, what);
+        }
+        socket.last_arrival = at;
+        self.arrived += 1;
+        self.arrivals.push(Reverse(Arrival { at, serial: self.arrived, slot, conn, what }));
+    }
+
+    /// Something from a client reaches the hub. It may be closed by then: that race is the hub's to
+    /// ignore.
+    fn arrive(&mut self, slot: usize, conn: ConnId, what: What) {
+        let clock = self.clock();
+        let is_live = self.is_live(slot, conn);
+        if is_live && !matches!(what, What::Loss) {
+            self.socket(slot).heard(clock);
+        }
+        match what {
+            What::Text(text) => {
+                self.turn_bytes += text.len();
+                if is_live {
+                    self.audit.request(slot, &text);
+                }
+                self.hand_in(&Event::Text { conn, text });
+            }
+            What::Binary => self.hand_in(&Event::Binary { conn }),
+            What::Heard => self.hand_in(&Event::Heard { conn }),
+            What::Loss => {
+                if is_live {
+                    self.forget(slot);
+                }
+                self.hand_in(&Event::Disconnect { conn });
+                // A race that no driver can avoid: what was read before the loss comes after it.
                 self.hand_in(&Event::Heard { conn });
             }
         }
     }
 
-    fn answering(&self) -> impl Iterator<Item = ConnId> {
-        let prompt = |socket: &Socket| socket.pinged && socket.reading == Reading::Prompt;
-        self.sockets.iter().filter(move |(_, socket)| prompt(socket)).map(|(conn, _)| *conn)
+    fn is_live(&self, slot: usize, conn: ConnId) -> bool {
+        self.sockets[slot].as_ref().is_some_and(|socket| socket.conn == conn)
     }
 
-    /// Turns and ticks until there is nothing to do before time passes.
-    fn quiesce(&mut self) {
-        for _ in 0..MOST_TURNS {
-            self.end_turn();
-            if self.drained {
-                return;
+    /// The connection is lost, with all that is on its way to the client.
+    fn disconnect(&mut self, client: u16) {
+        let Some(slot) = self.vanish_from(client) else { return };
+        let latency = self.socket(slot).latency;
+        self.post_after(slot, latency, What::Loss);
+    }
+
+    /// The client is gone, and nobody is told: half open.
+    fn vanish(&mut self, client: u16) {
+        self.vanish_from(client);
+    }
+
+    fn vanish_from(&mut self, client: u16) -> Option<usize> {
+        let slot = self.client(client).slot?;
+        self.receive(slot);
+        self.client(client).slot = None;
+        let now = self.now;
+        let socket = self.socket(slot);
+        socket.client = None;
+        socket.reads(Reading::Stopped, now);
+        Some(slot)
+    }
+
+    /// Lets the client know what has reached it by now.
+    fn receive(&mut self, slot: usize) {
+        let now = self.now;
+        let socket = self.sockets[slot].as_mut().expect("a live connection");
+        let Some(client) = socket.client else { return };
+        let seen = &mut self.clients[usize::from(client)].seen;
+        socket.receive(now, |room, log, seq| {
+            match seen.iter_mut().find(|(of, _, _)| *of == room) {
+                Some(stands) => *stands = (room, log, seq),
+                None => seen.push((room, log, seq)),
             }
-            let due = self.machine.next_deadline().is_some_and(|deadline| deadline <= self.now);
-            if due {
-                self.hand_in(&Event::Tick);
-            }
-            let staged = self.sockets.values().any(|socket| socket.staged + socket.offered > 0);
-            if !due && !self.commanded && !staged && self.turn_events == 0 {
-                self.check_liveness();
-                return;
-            }
-        }
-        panic!("never comes to rest at {:?}, due {:?}", self.now, self.machine.next_deadline());
+        });
     }
 
-    fn wait_until(&mut self, until: Timestamp) {
-        self.quiesce();
-        for wakes in 0.. {
-            if self.now >= until || self.drained {
-                break;
-            }
-            assert!(wakes < MOST_TURNS, "wakes all the time before {until:?}");
-            let reports = self.sockets.values().filter_map(Socket::next_report).min();
-            let next = self.machine.next_deadline().into_iter().chain(reports).min();
-            self.now = next.map_or(until, |next| next.clamp(self.now, until));
-            self.quiesce();
+    /// The connection is over for the hub and for the driver.
+    fn forget(&mut self, slot: usize) {
+        self.receive(slot);
+        let socket = self.sockets[slot].take().expect("a live connection");
+        self.held -= socket.held();
+        self.reported -= socket.reported;
+        self.backlogged.remove(&slot);
+        if socket.touched {
+            // The slot's next connection must not be looked at twice in a turn.
+            self.touched.retain(|of| *of != slot);
         }
-        self.check_drained();
-    }
-
-    /// The hub is not called although its time comes; then it is, and must forgive what was its
-    /// own fault.
-    fn away(&mut self, span: Duration) {
-        self.quiesce();
-        let deadline = self.machine.next_deadline();
-        self.now = self.now + span;
-        let late = deadline.map_or(Duration::ZERO, |deadline| self.now.saturating_since(deadline));
-        if late > self.config.stall {
-            self.away += late;
-            self.awoke_at = self.clock().awake;
-        }
-        self.quiesce();
-        self.check_drained();
-    }
-
-    /// Deadlines are never late: who has been silent for too long is gone.
-    fn check_liveness(&self) {
-        if self.drained {
-            return;
-        }
-        let ping = self.config.ping_after * 11 / 10;
-        let awake = self.clock().awake;
-        for (conn, socket) in &self.sockets {
-            // What happened while the hub was away proves nothing.
-            let silent = awake.saturating_since(socket.alive_at.max(self.awoke_at));
-            let most = ping + self.config.pong_wait;
-            assert!(silent <= most, "{conn:?} has been silent for {silent:?}");
-            if let Some(stuck_at) = socket.stuck_at {
-                let stuck = awake.saturating_since(stuck_at.max(self.awoke_at));
-                assert!(
-                    stuck <= self.config.write_timeout,
-                    "{conn:?} has taken nothing for {stuck:?}"
-                );
-            }
+        self.free.push(slot);
+        self.live -= 1;
+        self.audit.end(slot);
+        if let Some(client) = socket.client {
+            self.clients[usize::from(client)].slot = None;
         }
     }
 
-    fn check_drained(&self) {
-        if let Some(until) = self.drain {
-            let over = self.now >= until && !self.sockets.is_empty();
-            assert!(!over, "{:?} survived the drain", self.sockets.keys());
+    fn touch(&mut self, slot: usize) {
+        let socket = self.socket(slot);
+        if !socket.touched {
+            socket.touched = true;
+            self.touched.push(slot);
         }
     }
 
-    /// Everybody reads; then nobody who is left may have missed anything.
-    fn settle(&mut self) {
-        for socket in self.sockets.values_mut() {
-            socket.reading = Reading::Prompt;
-        }
-        if !self.drained {
-            self.quiesce();
-            self.audit.settled(self.sockets.keys().copied());
-        }
-        if let (Some(until), false) = (self.drain, self.drained) {
-            self.wait_until(until.max(self.now));
-            self.quiesce();
-            assert!(self.drained, "the drain never ends");
-        }
+    /// The slots of all live connections.
+    fn slots(&self) -> impl Iterator<Item = usize> + use<M, O> {
+        let live = |(slot, socket): (usize, &Option<Socket>)| socket.is_some().then_some(slot);
+        let slots: Vec<usize> = self.sockets.iter().enumerate().filter_map(live).collect();
+        slots.into_iter()
     }
 }
+
+/// A connection's number ends with its slot.
+const SLOT_BITS: u32 = 16;
 
 /// A deadline further away than any script waits.
 const FAR: Timestamp = Timestamp::new(Duration::from_hours(24 * 365));

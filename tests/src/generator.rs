@@ -8,10 +8,18 @@ use std::time::Duration;
 use roundtable::{Config, Greeting, Name, PlainText, RoomChoice, RunAhead};
 
 /// How many clients a script plays; a step names one by its number.
-pub const CLIENTS: u8 = 8;
+pub const CLIENTS: u16 = 8;
 
 /// The rooms that scripts name, some of them not valid as names.
 pub const ROOMS: [&str; 6] = ["lobby", "den", "b\u{fc}ro 7", "  lobby ", "", "a\u{202e}b"];
+
+/// The rooms of a crowd.
+pub const CROWD_ROOMS: [&str; 32] = [
+    "room 00", "room 01", "room 02", "room 03", "room 04", "room 05", "room 06", "room 07",
+    "room 08", "room 09", "room 10", "room 11", "room 12", "room 13", "room 14", "room 15",
+    "room 16", "room 17", "room 18", "room 19", "room 20", "room 21", "room 22", "room 23",
+    "room 24", "room 25", "room 26", "room 27", "room 28", "room 29", "room 30", "room 31",
+];
 
 /// The names that scripts ask for, all valid.
 pub const NAMES: [&str; 5] = ["ann", "bob", "\u{5d3}\u{5e0}\u{5d4}", "\"quoted\\", "ann-2"];
@@ -95,7 +103,7 @@ impl Limits {
             turn_events: 4,
             turn_bytes: 512,
             window_bytes: 6000,
-            budget_bytes: 9000,
+            budget_bytes: 6000,
             history_entries: 30,
             history_bytes: 6000,
             history_age: Duration::from_mins(1),
@@ -133,21 +141,29 @@ pub enum Step {
     /// A client connects, unless it is connected.
     Connect {
         /// Who.
-        client: u8,
+        client: u16,
         /// With which wishes.
         greeting: Greeting,
+    },
+    /// Unless it is connected, a client connects under a made-up name, and joins these rooms from
+    /// where it stood.
+    Return {
+        /// Who.
+        client: u16,
+        /// Some of [`CROWD_ROOMS`].
+        rooms: &'static [&'static str],
     },
     /// A client sends a text.
     Send {
         /// Who.
-        client: u8,
+        client: u16,
         /// What.
         frame: Frame,
     },
     /// A client sends the same kind of text so many times in a row.
     Burst {
         /// Who.
-        client: u8,
+        client: u16,
         /// What.
         frame: Frame,
         /// How many times.
@@ -156,33 +172,46 @@ pub enum Step {
     /// A client sends a binary message.
     Binary {
         /// Who.
-        client: u8,
+        client: u16,
     },
     /// A client shows some other sign of life.
     Heard {
         /// Who.
-        client: u8,
+        client: u16,
+    },
+    /// The network between a client and the hub takes this long, from the client's next connection
+    /// on.
+    Link {
+        /// Who.
+        client: u16,
+        /// How long.
+        latency: Duration,
     },
     /// From here on a client reads like this.
     Reads {
         /// Who.
-        client: u8,
+        client: u16,
         /// How.
         reading: Reading,
     },
     /// A client that has stopped reading takes this much.
     Take {
         /// Who.
-        client: u8,
+        client: u16,
         /// How much, in bytes of frames.
         bytes: usize,
     },
     /// The driver ends its turn.
     EndTurn,
-    /// A client's connection is lost.
+    /// A client's connection is lost, with all that is on its way to the client.
     Disconnect {
         /// Who.
-        client: u8,
+        client: u16,
+    },
+    /// A client is gone and nobody is told: its connection is half open.
+    Vanish {
+        /// Who.
+        client: u16,
     },
     /// Time passes, exactly to the hub's next deadline.
     Sleep,
@@ -195,6 +224,8 @@ pub enum Step {
         /// The longest that it may take.
         within: Duration,
     },
+    /// The hub's process ends without a word, and a new one begins.
+    Restart,
 }
 
 /// How a client treats what is sent to it.
@@ -205,6 +236,11 @@ pub enum Reading {
     Prompt,
     /// Its socket takes everything, but pings are not answered: half open.
     Mute,
+    /// It takes this much a second, and answers pings when it has read them.
+    Slow {
+        /// The pace.
+        bytes_per_second: u32,
+    },
     /// It takes nothing but what [`Step::Take`] says.
     Stopped,
 }
@@ -302,6 +338,8 @@ pub enum EpochChoice {
     Before,
     /// None that there ever was.
     Foreign,
+    /// The one in which the client itself stands.
+    Seen,
 }
 
 /// A place in a log, as clients know it.
@@ -313,6 +351,8 @@ pub enum SeqChoice {
     Behind(u8),
     /// This far ahead of it.
     Ahead(u8),
+    /// Where the client itself stands: the last place that it has received.
+    Seen,
 }
 
 /// How long `letters` the byte stands for: mostly few, sometimes up to the longest message.

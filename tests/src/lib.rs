@@ -1,6 +1,6 @@
 //! The reference hub, the event generator, and conformance over real sockets.
 
-pub mod audit;
+mod audit;
 #[cfg(feature = "sockets")]
 pub mod browser;
 mod check;
@@ -9,12 +9,20 @@ pub mod compare;
 pub mod conformance;
 pub mod decode;
 pub mod driver;
+#[cfg(test)]
+mod fast;
 #[cfg(feature = "server")]
 pub mod fuzz;
 pub mod generator;
+pub mod invariant;
+mod known;
+pub mod parse;
 pub mod reference;
-pub mod render;
+mod render;
+pub mod sim;
 mod socket;
 pub mod strategy;
+pub mod subject;
+pub mod twin;
 
 pub use check::{ORIGIN, check, nobody_lags};

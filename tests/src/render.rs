@@ -1,51 +1,31 @@
 //! From a script's words to a client's texts: fills in ids, epochs and places as clients know them.
 //! This file does not know whether what it writes will be accepted.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use crate::generator::{EpochChoice, Frame, Id, SeqChoice, Since};
+use crate::known::{Known, LogId, RoomId};
 
-/// What clients were told of rooms, all of them together.
+/// Writes texts, each with an id of its own.
 #[derive(Debug, Default)]
-pub struct Known {
-    rooms: BTreeMap<String, Room>,
+pub(crate) struct Render {
     requests: u64,
 }
 
-#[derive(Debug, Default)]
-struct Room {
-    /// The epochs in the order in which they appeared.
-    epochs: Vec<String>,
-    /// The newest place that anybody was told of in the last of them.
-    head: u64,
-}
-
-impl Known {
-    /// Takes note of a text that some client was sent.
-    pub fn learn(&mut self, frame: &Value) {
-        let Some(name) = frame["room"].as_str() else { return };
-        let room = self.rooms.entry(name.to_owned()).or_default();
-        if let Some(epoch) = frame["epoch"].as_str()
-            && !room.epochs.iter().any(|known| known == epoch)
-        {
-            room.epochs.push(epoch.to_owned());
-            room.head = 0;
-        }
-        if let Some(seq) = frame["seq"].as_u64() {
-            room.head = room.head.max(seq);
-        }
-    }
-
-    /// The text of a frame. Each id is given once.
-    pub fn render(&mut self, frame: &Frame) -> String {
+impl Render {
+    /// The text of a frame, of a client that stands at `seen`.
+    pub(crate) fn text(
+        &mut self,
+        known: &Known,
+        seen: &[(RoomId, LogId, u64)],
+        frame: &Frame,
+    ) -> String {
         match frame {
             Frame::Hello { id, name } => self.object("hello", *id, json!({ "name": name })),
             Frame::Join { id, room, since, echo } => {
                 let mut fields = json!({ "room": room });
                 if let Some(since) = since {
-                    fields["since"] = self.place(room, *since);
+                    fields["since"] = place(known, seen, room, *since);
                 }
                 if let Some(echo) = echo {
                     fields["echo"] = json!(echo);
@@ -54,14 +34,16 @@ impl Known {
             }
             Frame::Leave { id, room } => self.object("leave", *id, json!({ "room": room })),
             Frame::Publish { id, room, letters } => {
-                let serial = self.requests;
-                let data = json!(format!("{serial}{}", "x".repeat(*letters)));
-                self.object("publish", *id, json!({ "room": room, "data": data }))
+                let (serial, room) = (self.requests, json!(room));
+                self.requests += 1;
+                let id = self.id(*id).map_or(String::new(), |id| format!("\"id\":{id},"));
+                let data = "x".repeat(*letters);
+                format!("{{\"type\":\"publish\",{id}\"room\":{room},\"data\":\"{serial}{data}\"}}")
             }
             Frame::History { id, room, before, limit } => {
                 let mut fields = json!({ "room": room });
                 if let Some(before) = before {
-                    fields["before"] = self.place(room, *before);
+                    fields["before"] = place(known, seen, room, *before);
                 }
                 if let Some(limit) = limit {
                     fields["limit"] = json!(limit);
@@ -78,30 +60,41 @@ impl Known {
     fn object(&mut self, kind: &str, id: Id, mut fields: Value) -> String {
         self.requests += 1;
         fields["type"] = json!(kind);
-        match id {
-            Id::None => {}
-            Id::Number => fields["id"] = json!(self.requests),
-            Id::Text => fields["id"] = json!(format!("\"r\\{}\u{e9}", self.requests)),
+        if let Some(id) = self.id(id) {
+            fields["id"] = id;
         }
         fields.to_string()
     }
 
-    fn place(&self, room: &str, since: Since) -> Value {
-        let known = self.rooms.get(room.trim());
-        let epochs = known.map_or(&[][..], |room| &room.epochs);
-        let epoch = match since.epoch {
-            EpochChoice::Last => epochs.last(),
-            EpochChoice::Before => epochs.iter().rev().nth(1),
-            EpochChoice::Foreign => None,
-        };
-        let head = known.map_or(0, |room| room.head);
-        let seq = match since.seq {
-            SeqChoice::Zero => 0,
-            SeqChoice::Behind(distance) => head.saturating_sub(distance.into()),
-            SeqChoice::Ahead(distance) => head + u64::from(distance),
-        };
-        json!({ "epoch": epoch.map_or("nowhere", String::as_str), "seq": seq })
+    /// The id of the last request.
+    fn id(&self, id: Id) -> Option<Value> {
+        match id {
+            Id::None => None,
+            Id::Number => Some(json!(self.requests)),
+            Id::Text => Some(json!(format!("\"r\\{}\u{e9}", self.requests))),
+        }
     }
+}
+
+fn place(known: &Known, seen: &[(RoomId, LogId, u64)], room: &str, since: Since) -> Value {
+    let Some(room) = known.find_room(room.trim()) else {
+        return json!({ "epoch": "nowhere", "seq": 0 });
+    };
+    let stands = seen.iter().find(|(of, _, _)| *of == room);
+    let log = match since.epoch {
+        EpochChoice::Seen => stands.map(|(_, log, _)| *log).or(known.last_log(room)),
+        EpochChoice::Last => known.last_log(room),
+        EpochChoice::Before => known.log_before(room),
+        EpochChoice::Foreign => None,
+    };
+    let head = known.head(room);
+    let seq = match since.seq {
+        SeqChoice::Seen => stands.map_or(0, |(_, _, seq)| *seq),
+        SeqChoice::Zero => 0,
+        SeqChoice::Behind(distance) => head.saturating_sub(distance.into()),
+        SeqChoice::Ahead(distance) => head + u64::from(distance),
+    };
+    json!({ "epoch": log.map_or("nowhere", |log| known.epoch(log)), "seq": seq })
 }
 
 #[cfg(test)]
@@ -111,16 +104,25 @@ mod tests {
     #[test]
     fn places_are_those_that_clients_were_told() {
         let mut known = Known::default();
-        known.learn(&json!({ "type": "joined", "room": "den", "epoch": "e1", "seq": 7 }));
-        known.learn(&json!({ "type": "joined", "room": "den", "epoch": "e2", "seq": 2 }));
-        known.learn(&json!({ "type": "message", "room": "den", "seq": 3 }));
-        let since = Some(Since { epoch: EpochChoice::Last, seq: SeqChoice::Behind(2) });
-        let text =
-            known.render(&Frame::Join { id: Id::Number, room: "den", since, echo: Some(false) });
+        let den = known.room("den");
+        let first = known.log(den, "e1");
+        known.seen(den, 7);
+        known.log(den, "e2");
+        known.seen(den, 3);
+        let join = |epoch, seq| {
+            let since = Some(Since { epoch, seq });
+            Frame::Join { id: Id::Number, room: "den", since, echo: Some(false) }
+        };
+        let mut render = Render::default();
+        let text = render.text(&known, &[], &join(EpochChoice::Last, SeqChoice::Behind(2)));
         let expected = json!({
             "type": "join", "id": 1, "room": "den", "echo": false,
             "since": { "epoch": "e2", "seq": 1 },
         });
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
+        let seen = [(den, first, 5)];
+        let text = render.text(&known, &seen, &join(EpochChoice::Seen, SeqChoice::Seen));
+        let since = json!({ "epoch": "e1", "seq": 5 });
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["since"], since);
     }
 }

@@ -37,7 +37,7 @@ fn opening() -> impl Iterator<Item = Step> {
 }
 
 /// How many kinds of steps have a weight of their own.
-const KINDS: usize = 11;
+const KINDS: usize = 12;
 
 fn step(weights: &[u32], readers: Readers) -> impl Strategy<Value = Step> + use<> {
     let slow = u32::from(readers == Readers::Any);
@@ -78,6 +78,7 @@ fn step(weights: &[u32], readers: Readers) -> impl Strategy<Value = Step> + use<
             slow * weight().min(1),
             (0_u64..30).prop_map(|secs| Step::Away(Duration::from_secs(secs))).boxed(),
         ),
+        (slow * weight().min(1), network().boxed()),
     ];
     // A union takes no weight of zero.
     kinds.retain(|(weight, _)| *weight > 0);
@@ -109,8 +110,26 @@ fn passing() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// What the network and the machine room may do to a client.
+fn network() -> impl Strategy<Value = Step> {
+    let client = || 0..CLIENTS;
+    prop_oneof![
+        8 => (client(), 0_u64..4000).prop_map(|(client, ms)| Step::Link {
+            client,
+            latency: Duration::from_millis(ms),
+        }),
+        4 => client().prop_map(|client| Step::Vanish { client }),
+        1 => Just(Step::Restart),
+    ]
+}
+
 fn reading() -> impl Strategy<Value = Reading> {
-    prop_oneof![1 => Just(Reading::Prompt), 1 => Just(Reading::Mute), 3 => Just(Reading::Stopped)]
+    prop_oneof![
+        1 => Just(Reading::Prompt),
+        1 => Just(Reading::Mute),
+        1 => (100_u32..3000).prop_map(|bytes_per_second| Reading::Slow { bytes_per_second }),
+        3 => Just(Reading::Stopped)
+    ]
 }
 
 fn greeting() -> impl Strategy<Value = Greeting> {
@@ -161,5 +180,9 @@ fn since() -> impl Strategy<Value = Since> {
         4 => (0_u8..30).prop_map(SeqChoice::Behind),
         1 => (1_u8..5).prop_map(SeqChoice::Ahead)
     ];
-    (epoch, seq).prop_map(|(epoch, seq)| Since { epoch, seq })
+    let seen = Since { epoch: EpochChoice::Seen, seq: SeqChoice::Seen };
+    prop_oneof![
+        3 => (epoch, seq).prop_map(|(epoch, seq)| Since { epoch, seq }),
+        2 => Just(seen)
+    ]
 }

@@ -37,11 +37,11 @@ impl Observer for Count {
     }
 }
 
-fn reached(limits: Limits, readers: Readers) -> BTreeMap<String, u32> {
+fn reached(limits: Limits, readers: Readers, scripts_played: u32) -> BTreeMap<String, u32> {
     let mut runner = TestRunner::deterministic();
     let strategy = scripts(limits, readers, 200);
     let mut count = Count::default();
-    for _ in 0..150 {
+    for _ in 0..scripts_played {
         let script = strategy.new_tree(&mut runner).expect("no script is rejected").current();
         let hub = Hub::new(limits.config(), ORIGIN).expect("a valid configuration");
         count = Driver::new(hub, limits.config(), count).play(&script).1;
@@ -56,7 +56,7 @@ fn assert_reached(reached: &BTreeMap<String, u32>, kinds: &[&str]) {
 
 #[test]
 fn scripts_with_prompt_readers_reach_the_whole_protocol() {
-    let reached = reached(Limits::Default, Readers::Prompt);
+    let reached = reached(Limits::Default, Readers::Prompt, 150);
     assert_reached(
         &reached,
         &[
@@ -91,7 +91,7 @@ fn scripts_with_prompt_readers_reach_the_whole_protocol() {
 #[test]
 fn scripts_with_slow_readers_reach_every_limit() {
     for limits in [Limits::Tiny, Limits::TinyBehind] {
-        let reached = reached(limits, Readers::Any);
+        let reached = reached(limits, Readers::Any, 300);
         assert_reached(
             &reached,
             &[

@@ -19,14 +19,23 @@ pub(super) struct Drain {
     notice: Duration,
     spread: Duration,
     until: Timestamp,
-    /// How many slots the walks have.
+    /// How many sessions there were, and how many slots the walks have.
+    sessions: u32,
     slots: u32,
-    /// How many slots each walk has behind it.
-    noticed: u32,
-    closed: u32,
-    ended: u32,
+    noticed: Walk,
+    closed: Walk,
+    ended: Walk,
     /// Whether the driver was told that it is over.
     over: bool,
+}
+
+/// A walk over the table of sessions.
+#[derive(Clone, Copy, Debug, Default)]
+struct Walk {
+    /// How many slots lie behind it.
+    slots: u32,
+    /// How many of them were in use: holes in the table must not change the pace.
+    sessions: u32,
 }
 
 impl Drain {
@@ -36,19 +45,21 @@ impl Drain {
             return None;
         }
         let steps = [
-            (self.noticed < self.slots).then(|| self.notice_at(self.noticed)),
-            (self.closed < self.slots).then(|| self.close_at(self.closed)),
-            (self.ended < self.slots).then_some(self.until),
+            (self.noticed.slots < self.slots).then(|| self.notice_at()),
+            (self.closed.slots < self.slots).then(|| self.close_at()),
+            (self.ended.slots < self.slots).then_some(self.until),
         ];
         steps.into_iter().flatten().min()
     }
 
-    fn notice_at(&self, slot: u32) -> Timestamp {
-        self.started + part(self.notice, slot, self.slots)
+    /// When the next notice is due.
+    fn notice_at(&self) -> Timestamp {
+        self.started + part(self.notice, self.noticed.sessions, self.sessions)
     }
 
-    fn close_at(&self, slot: u32) -> Timestamp {
-        self.started + self.notice + part(self.spread, slot, self.slots)
+    /// When the next close is due.
+    fn close_at(&self) -> Timestamp {
+        self.started + self.notice + part(self.spread, self.closed.sessions, self.sessions)
     }
 
     /// When the last close is planned.
@@ -57,9 +68,19 @@ impl Drain {
     }
 }
 
-/// The part of `span` that lies before the step `slot` of `slots`.
-fn part(span: Duration, slot: u32, slots: u32) -> Duration {
-    let nanos = span.as_nanos() * u128::from(slot) / u128::from(slots.max(1));
+impl Walk {
+    /// Goes past the next slot, and returns it.
+    fn go_on(&mut self, is_in_use: impl FnOnce(u32) -> bool) -> u32 {
+        let slot = self.slots;
+        self.slots += 1;
+        self.sessions += u32::from(is_in_use(slot));
+        slot
+    }
+}
+
+/// The part of `span` that lies before the step `step` of `steps`.
+fn part(span: Duration, step: u32, steps: u32) -> Duration {
+    let nanos = span.as_nanos() * u128::from(step) / u128::from(steps.max(1));
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
@@ -79,10 +100,11 @@ impl Hub {
             notice,
             spread,
             until,
+            sessions,
             slots: self.state.sessions.end(),
-            noticed: 0,
-            closed: 0,
-            ended: 0,
+            noticed: Walk::default(),
+            closed: Walk::default(),
+            ended: Walk::default(),
             over: false,
         });
     }
@@ -91,17 +113,16 @@ impl Hub {
     pub(super) fn drain_on(&mut self, mut work: usize, out: &mut Vec<Command>) -> usize {
         while work > 0 && !self.state.sessions.is_empty() {
             let (now, Some(drain)) = (self.now, &mut self.drain) else { break };
-            if drain.noticed < drain.slots && drain.notice_at(drain.noticed) <= now {
-                let slot = drain.noticed;
-                drain.noticed += 1;
+            let sessions = &self.state.sessions;
+            let is_in_use = |slot| sessions.get(slot).is_some();
+            if drain.noticed.slots < drain.slots && drain.notice_at() <= now {
+                let slot = drain.noticed.go_on(is_in_use);
                 self.give_notice(slot, out);
-            } else if drain.closed < drain.slots && drain.close_at(drain.closed) <= now {
-                let slot = drain.closed;
-                drain.closed += 1;
+            } else if drain.closed.slots < drain.slots && drain.close_at() <= now {
+                let slot = drain.closed.go_on(is_in_use);
                 self.close_if_drained(slot, out);
-            } else if drain.ended < drain.slots && drain.until <= now {
-                let slot = drain.ended;
-                drain.ended += 1;
+            } else if drain.ended.slots < drain.slots && drain.until <= now {
+                let slot = drain.ended.go_on(is_in_use);
                 if self.state.sessions.get(slot).is_some() {
                     self.close(slot, CloseCode::Drain, Queue::Flush, out);
                 }
@@ -116,14 +137,14 @@ impl Hub {
     /// Closes the session in `slot` if its turn has come and it was given everything: until then it
     /// reads on.
     pub(super) fn close_if_drained(&mut self, slot: u32, out: &mut Vec<Command>) {
-        let is_its_turn = self.drain.as_ref().is_some_and(|drain| slot < drain.closed);
+        let is_its_turn = self.drain.as_ref().is_some_and(|drain| slot < drain.closed.slots);
         if is_its_turn && self.state.sessions.get(slot).is_some_and(|session| !session.lags()) {
             self.close(slot, CloseCode::Drain, Queue::Flush, out);
         }
     }
 
     pub(super) fn is_told_of_drain(&self, slot: u32) -> bool {
-        self.drain.as_ref().is_some_and(|drain| slot < drain.noticed)
+        self.drain.as_ref().is_some_and(|drain| slot < drain.noticed.slots)
     }
 
     /// Tells the driver once that nobody is left.

@@ -1,0 +1,189 @@
+//! Events read back from their `Debug` form: a line of a log that anybody can print. This file does
+//! not know what they mean.
+
+use std::time::Duration;
+
+use roundtable::{ConnId, Event, Framing, Greeting, Name, RoomChoice, Timestamp};
+
+/// Reads a line as `format!("{now:?} {event:?}")` writes it; nothing if it is none.
+pub fn parse(line: &str) -> Option<(Timestamp, Event)> {
+    let (now, event) = line.split_once(' ')?;
+    Some((Timestamp::new(span(now)?), Reader { rest: event }.event()?))
+}
+
+struct Reader<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    fn event(mut self) -> Option<Event> {
+        let event = match self.word() {
+            "Connect" => {
+                let conn = self.conn()?;
+                Event::Connect { conn, greeting: self.greeting()? }
+            }
+            "Text" => Event::Text { conn: self.conn()?, text: self.field("text")?.string()? },
+            "Binary" => Event::Binary { conn: self.conn()? },
+            "Heard" => Event::Heard { conn: self.conn()? },
+            "Backlog" => Event::Backlog {
+                conn: self.conn()?,
+                bytes: self.field("bytes")?.word().parse().ok()?,
+            },
+            "Flushed" => Event::Flushed,
+            "Disconnect" => Event::Disconnect { conn: self.conn()? },
+            "Tick" => Event::Tick,
+            "Drain" => Event::Drain { within: span(self.field("within")?.word())? },
+            _ => return None,
+        };
+        (self.rest.trim_start_matches([' ', '}']).is_empty()).then_some(event)
+    }
+
+    fn conn(&mut self) -> Option<ConnId> {
+        self.field("conn")?.word().strip_prefix('#')?.parse().ok().map(ConnId::new)
+    }
+
+    fn greeting(&mut self) -> Option<Greeting> {
+        self.field("greeting")?;
+        let name = match self.field("name")?.word() {
+            "None" => None,
+            "Some" => Some(self.name()?),
+            _ => return None,
+        };
+        let room = match self.field("room")?.word() {
+            "Default" => RoomChoice::Default,
+            "None" => RoomChoice::None,
+            "Named" => RoomChoice::Named(self.name()?),
+            _ => return None,
+        };
+        let framing = match self.field("framing")?.word() {
+            "Lenient" => Framing::Lenient,
+            "Strict" => Framing::Strict,
+            _ => return None,
+        };
+        Some(Greeting { name, room, framing })
+    }
+
+    /// Goes on behind the name of a field.
+    fn field(&mut self, name: &str) -> Option<&mut Self> {
+        let at = self.rest.find(name)?;
+        let between = &self.rest[..at];
+        let only_signs = between.chars().all(|sign| " {,()".contains(sign) || sign.is_alphabetic());
+        self.rest = self.rest[at + name.len()..].strip_prefix(": ")?;
+        only_signs.then_some(self)
+    }
+
+    /// The next word, up to a sign.
+    fn word(&mut self) -> &'a str {
+        let end = self.rest.find([' ', ',', '(', ')', '}']).unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        word
+    }
+
+    fn name(&mut self) -> Option<Name> {
+        self.rest = self.rest.strip_prefix('(')?;
+        let name = self.string()?.parse().ok()?;
+        self.rest = self.rest.strip_prefix(')')?;
+        Some(name)
+    }
+
+    /// A string as Rust writes it.
+    fn string(&mut self) -> Option<String> {
+        let mut text = String::new();
+        self.rest = self.rest.strip_prefix('"')?;
+        loop {
+            let plain = self.rest.find(['"', '\\'])?;
+            text.push_str(&self.rest[..plain]);
+            let sign = self.rest.as_bytes()[plain];
+            self.rest = &self.rest[plain + 1..];
+            if sign == b'"' {
+                return Some(text);
+            }
+            let escaped = self.rest.chars().next()?;
+            self.rest = &self.rest[escaped.len_utf8()..];
+            text.push(match escaped {
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                '0' => '\0',
+                '"' | '\'' | '\\' => escaped,
+                'u' => {
+                    let (digits, rest) = self.rest.strip_prefix('{')?.split_once('}')?;
+                    self.rest = rest;
+                    char::from_u32(u32::from_str_radix(digits, 16).ok()?)?
+                }
+                _ => return None,
+            });
+        }
+    }
+}
+
+/// A span as Rust writes it: a decimal number and its unit.
+fn span(text: &str) -> Option<Duration> {
+    let unit = text.find(|sign: char| sign.is_alphabetic() || sign == 'µ')?;
+    let (number, unit) = text.split_at(unit);
+    let nanos_in_one: u64 = match unit {
+        "s" => 1_000_000_000,
+        "ms" => 1_000_000,
+        "µs" => 1_000,
+        "ns" => 1,
+        _ => return None,
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let mut nanos = u128::from(whole.parse::<u64>().ok()?) * u128::from(nanos_in_one);
+    let mut place = nanos_in_one;
+    for digit in fraction.bytes() {
+        place /= 10;
+        nanos +=
+            u128::from(place) * u128::from(digit.checked_sub(b'0').filter(|digit| *digit < 10)?);
+    }
+    let secs = u64::try_from(nanos / 1_000_000_000).ok()?;
+    let rest = u32::try_from(nanos % 1_000_000_000).ok()?;
+    Some(Duration::new(secs, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn events() -> impl Strategy<Value = Event> {
+        let conn = || any::<u64>().prop_map(ConnId::new);
+        let name = "[a-z\"\\\\ ]{0,5}x".prop_map(|name| name.parse::<Name>().expect("a name"));
+        let room = prop_oneof![
+            Just(RoomChoice::Default),
+            Just(RoomChoice::None),
+            name.clone().prop_map(RoomChoice::Named)
+        ];
+        let framing = prop_oneof![Just(Framing::Lenient), Just(Framing::Strict)];
+        let greeting = (prop::option::of(name), room, framing)
+            .prop_map(|(name, room, framing)| Greeting { name, room, framing });
+        prop_oneof![
+            (conn(), greeting).prop_map(|(conn, greeting)| Event::Connect { conn, greeting }),
+            (conn(), any::<String>()).prop_map(|(conn, text)| Event::Text { conn, text }),
+            conn().prop_map(|conn| Event::Binary { conn }),
+            conn().prop_map(|conn| Event::Heard { conn }),
+            (conn(), any::<usize>()).prop_map(|(conn, bytes)| Event::Backlog { conn, bytes }),
+            Just(Event::Flushed),
+            conn().prop_map(|conn| Event::Disconnect { conn }),
+            Just(Event::Tick),
+            any::<u32>().prop_map(|ns| Event::Drain { within: Duration::from_nanos(ns.into()) }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_printed_is_read_back(nanos in any::<u64>(), event in events()) {
+            let now = Timestamp::new(Duration::from_nanos(nanos));
+            prop_assert_eq!(parse(&format!("{now:?} {event:?}")), Some((now, event)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_event_is_refused() {
+        for line in ["", "1s", "1s Sleep", "1x Tick", "1s Text { conn: #1 }", "1s Tick { conn"] {
+            assert_eq!(parse(line), None, "{line}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! A hub and its twin: the twin is fed the same events as text, after extra ticks, and must command
+//! the same. This file does not know what is commanded.
+
+use roundtable::{Command, Config, ConnId, Event, Hub, Machine, Origin, Timestamp};
+
+use crate::invariant::{Checked, hold};
+use crate::parse::parse;
+use crate::subject::Subject;
+
+/// Two hubs that behave like one.
+#[derive(Debug)]
+pub struct Twin {
+    hub: Hub,
+    again: Hub,
+    commands: Vec<Command>,
+    /// How often the two were compared.
+    pub checked: Checked,
+}
+
+impl Twin {
+    /// A tick when nothing is due changes nothing.
+    fn tick_early(&mut self, now: Timestamp) {
+        let deadline = self.again.next_deadline();
+        if deadline.is_none_or(|deadline| deadline > now) {
+            self.again.handle(now, Event::Tick, &mut self.commands);
+            let nothing = self.commands.is_empty() && self.again.next_deadline() == deadline;
+            hold!(self.checked, ExtraTicks, nothing, "an early tick gave {:?}", self.commands);
+        }
+    }
+}
+
+impl Machine for Twin {
+    fn handle(&mut self, now: Timestamp, event: Event, commands: &mut Vec<Command>) {
+        self.tick_early(now);
+        let parsed = parse(&format!("{now:?} {event:?}"));
+        let (then, parsed) = parsed.unwrap_or_else(|| panic!("no event: {now:?} {event:?}"));
+        self.again.handle(then, parsed, &mut self.commands);
+        let before = commands.len();
+        self.hub.handle(now, event, commands);
+        let same = commands[before..] == self.commands
+            && self.hub.next_deadline() == self.again.next_deadline();
+        hold!(
+            self.checked,
+            Pure,
+            same,
+            "{:?}\nand the twin\n{:?}",
+            &commands[before..],
+            self.commands
+        );
+        self.commands.clear();
+        self.tick_early(now);
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.hub.next_deadline()
+    }
+}
+
+impl Subject for Twin {
+    fn begin(config: Config, origin: Origin) -> Self {
+        let begin = || Hub::begin(config.clone(), origin);
+        Self { hub: begin(), again: begin(), commands: Vec::new(), checked: Checked::default() }
+    }
+
+    fn queued_for(&self, conn: ConnId) -> Option<usize> {
+        self.hub.queued_for(conn)
+    }
+
+    fn is_clean(&self) -> bool {
+        self.hub.is_clean()
+    }
+}
