@@ -1,6 +1,7 @@
 //! An auditor of everything that clients are sent: it holds each frame against the protocol's
 //! promises. It does not know how a hub works, only what a client may rely on.
 
+mod entries;
 mod frame;
 mod join;
 mod log;
@@ -344,69 +345,6 @@ impl Audit {
         hold!(self.checked, OneOrder, error.is_empty(), "in {epoch}, {error}");
     }
 
-    fn note_message(&mut self, frame: &Frame<'_>, text: &str) -> Note {
-        let item = frame.entry();
-        let room = self.known.room(frame.room());
-        let log = self.known.last_log(room);
-        let log = log.unwrap_or_else(|| panic!("a room that nobody has joined: {text}"));
-        let known = self.logs[log as usize].get(item.seq).and_then(|known| known.author);
-        let author = self.publisher(item.from.get(), item.data.get());
-        let entry = Entry {
-            digest: digest([item.from.get(), item.data.get()]),
-            ts: Some(item.ts),
-            author,
-            user: digest([item.from.get(), ""]),
-            bytes: text.len() as u64,
-        };
-        self.record(room, log, item.seq, entry);
-        if let Some(request) = self.request.as_mut().filter(|_| author.is_some()) {
-            request.seen = true;
-        }
-        if known.is_none() && author.is_some() {
-            self.logs[log as usize].unseen = false;
-        }
-        Note {
-            place: Some((room, log, item.seq)),
-            author: known.or(author),
-            fresh: known.is_none(),
-        }
-    }
-
-    fn note_ack(&mut self, frame: &Frame<'_>) -> Note {
-        let (room, seq) = (self.known.room(frame.room()), frame.seq());
-        let log = self.log_of(room, frame.epoch());
-        let request = self.request.as_ref().filter(|request| request.what == What::Publish);
-        let request = request.unwrap_or_else(|| panic!("acknowledges nothing: {frame:?}"));
-        let user = self.readers[request.slot].as_ref().and_then(|reader| reader.user.as_ref());
-        let (Some((_, user)), Some(data)) = (user, &request.data) else {
-            panic!("nobody published: {frame:?}");
-        };
-        let entry = Entry {
-            digest: digest([user, data]),
-            ts: None,
-            author: Some(request.conn),
-            user: digest([user, ""]),
-            bytes: 0,
-        };
-        let new = seq > self.logs[log as usize].head();
-        hold!(self.checked, InSequence, new, "somebody had it before this: {frame:?}");
-        self.record(room, log, seq, entry);
-        self.logs[log as usize].unseen = false;
-        Note::default()
-    }
-
-    /// Who is publishing this entry just now.
-    fn publisher(&self, from: &str, data: &str) -> Option<ConnId> {
-        let request = self.request.as_ref()?;
-        let said = match request.what {
-            What::Publish => request.data.as_deref() == Some(data),
-            What::Plain => true,
-            What::Join | What::Other => false,
-        };
-        let (_, user) = self.readers[request.slot].as_ref()?.user.as_ref()?;
-        (said && user == from).then_some(request.conn)
-    }
-
     fn count_reply(&mut self, conn: ConnId, frame: &Frame<'_>) {
         let request = self.request.as_mut().filter(|request| request.conn == conn);
         let request = request.unwrap_or_else(|| panic!("{conn:?} asked nothing: {frame:?}"));
@@ -455,59 +393,6 @@ impl Audit {
         let reader = self.readers[slot].as_mut().expect("a live client");
         reader.bye = Some(number);
         reader.refused = reader.user.is_none();
-    }
-
-    fn message(&mut self, slot: usize, frame: &Frame<'_>, note: Note) {
-        let (room, _, seq) = note.place.expect("a message has a place");
-        let reader = self.readers[slot].as_mut().expect("a live client");
-        let conn = reader.conn;
-        let member = reader.rooms.iter_mut().find(|member| member.room == room);
-        let Some(member) = member else {
-            hold!(self.checked, InSequence, false, "{conn:?} is not in the room of {frame:?}");
-            return;
-        };
-        let (echo, cursor) = (member.echo, member.cursor);
-        if seq == cursor + 1 {
-            self.checked.count(crate::invariant::Invariant::NothingLost);
-            member.cursor = seq;
-        } else {
-            self.skip(slot, room, seq, frame);
-        }
-        if note.author == Some(conn) {
-            assert!(echo, "{conn:?} wanted no echo: {frame:?}");
-            let request = self.request.as_ref().filter(|request| request.id.is_some());
-            let acked = !note.fresh || request.is_none_or(|request| request.acked);
-            hold!(self.checked, InSequence, acked, "{conn:?} got its echo first: {frame:?}");
-        }
-    }
-
-    fn gap(&mut self, slot: usize, frame: &Frame<'_>, note: Note) {
-        let bounds = frame.bounds();
-        let (room, log, to) = note.place.expect("a gap has a place");
-        assert_eq!(self.known.epoch(log), frame.epoch());
-        self.skip(slot, room, bounds.from, frame);
-        self.member(slot, room, frame).cursor = to;
-    }
-
-    /// What is given next to a reader begins right behind its cursor, but for its own messages
-    /// where it wanted no echo.
-    fn skip(&mut self, slot: usize, room: RoomId, next: u64, frame: &Frame<'_>) {
-        let reader = self.readers[slot].as_ref().expect("a live client");
-        let conn = reader.conn;
-        let member = reader.rooms.iter().find(|member| member.room == room);
-        let member = member.unwrap_or_else(|| panic!("{conn:?} is not in the room of {frame:?}"));
-        let cursor = member.cursor;
-        hold!(self.checked, OneOrder, next > cursor, "{conn:?} at {cursor} goes back: {frame:?}");
-        let all =
-            next == cursor + 1 || (!member.echo && self.missing(reader, member, next).is_none());
-        hold!(self.checked, NothingLost, all, "{conn:?} at {cursor} misses some before {frame:?}");
-        self.member(slot, room, frame).cursor = next;
-    }
-
-    fn member(&mut self, slot: usize, room: RoomId, frame: &Frame<'_>) -> &mut Member {
-        let reader = self.readers[slot].as_mut().expect("a live client");
-        let member = reader.rooms.iter_mut().find(|member| member.room == room);
-        member.unwrap_or_else(|| panic!("not in the room of {frame:?}"))
     }
 }
 
