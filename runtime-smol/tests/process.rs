@@ -7,3 +7,8 @@ mod process;
 fn the_process_begins_and_ends_as_promised() {
     process::check(env!("CARGO_BIN_EXE_runtime-smol"));
 }
+
+#[test]
+fn a_recorded_day_is_played_to_the_same_hash() {
+    process::recording::check(env!("CARGO_BIN_EXE_runtime-smol"));
+}

@@ -59,7 +59,7 @@ impl Parts for Files {
 
     /// What is there already is another recording, and is kept.
     fn create(&mut self, number: u32) -> io::Result<File> {
-        if number == 0 && exists(&self.path(1)) {
+        if number == 0 && !exists(&self.first) && exists(&self.path(1)) {
             let message = format!("{} belongs to another recording", self.path(1).display());
             return Err(io::Error::new(ErrorKind::AlreadyExists, message));
         }

@@ -1,5 +1,7 @@
 //! How a server's process begins and ends: one script for both, which each runs on its own program.
 
+pub(crate) mod recording;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
