@@ -9,6 +9,7 @@ pub mod compare;
 pub mod conformance;
 pub mod decode;
 pub mod driver;
+pub mod exhaustive;
 #[cfg(test)]
 mod fast;
 #[cfg(feature = "server")]
