@@ -59,7 +59,8 @@ pub enum Event {
         conn: ConnId,
     },
     /// Some other sign of life came from `conn`: a pong, a ping, a fragment. At most one a second
-    /// for each connection.
+    /// for each connection, or two in a [`ping_after`](crate::Config::ping_after) that is shorter
+    /// than two: the answer to a ping is always told.
     Heard {
         /// Where it came from.
         conn: ConnId,

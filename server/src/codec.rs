@@ -19,7 +19,7 @@ use crate::frame::{self, Frame};
 use crate::scanner::{Scan, Scanner};
 use crate::settings::Settings;
 
-/// Other signs of life than messages are told this often.
+/// Other signs of life than messages are told this often, at most.
 const HEARD_EVERY: Duration = Duration::from_secs(1);
 
 /// The bytes that tungstenite's own buffer starts with: it is fed from memory, and a small one costs
@@ -33,7 +33,8 @@ pub enum Input {
     Text(String),
     /// A whole binary message.
     Binary,
-    /// Any other sign of life, at most once a second.
+    /// Any other sign of life, at most once a second, or twice in a `ping_after` that is shorter
+    /// than two.
     Heard,
     /// A ping came: the answer to be queued.
     Pong(Frame),
@@ -67,6 +68,7 @@ struct Limits {
     message_bytes: usize,
     message_timeout: Duration,
     frames: Rate,
+    heard_every: Duration,
 }
 
 impl Codec {
@@ -80,6 +82,9 @@ impl Codec {
                 message_bytes: settings.hub.max_message_bytes,
                 message_timeout: wire.message_timeout,
                 frames: Rate::new(wire.frame_burst, wire.frames_per_second),
+                // The answer to a ping comes about `ping_after` behind the last sign of life, and
+                // must not go untold: the hub would close on a peer that lives.
+                heard_every: HEARD_EVERY.min(settings.hub.ping_after / 2),
             },
             frames: Bucket::default(),
             told: None,
@@ -172,7 +177,9 @@ impl Codec {
         let shows_life = |input: &Input| matches!(input, Input::Text(_) | Input::Binary);
         if inputs[before..].iter().any(shows_life) {
             self.told = Some(now);
-        } else if !self.is_over && self.told.is_none_or(|told| now >= told + HEARD_EVERY) {
+        } else if !self.is_over
+            && self.told.is_none_or(|told| now >= told + self.limits.heard_every)
+        {
             self.told = Some(now);
             inputs.push(Input::Heard);
         }

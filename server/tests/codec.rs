@@ -262,6 +262,21 @@ fn pings_that_are_cut_are_not_one_long_message() {
 }
 
 #[test]
+fn the_answer_to_the_earliest_ping_is_told() {
+    let mut settings = Settings::default();
+    settings.hub.ping_after = Duration::from_secs(1);
+    settings.validate().expect("the shortest silence that may be set");
+    let (mut codec, mut inputs) = (Codec::new(&settings), Vec::new());
+    let pong = client(FIN | PONG, b"");
+    // A ping comes as early as a tenth before its time.
+    for millis in [0, 900, 1800] {
+        inputs.clear();
+        codec.feed(Timestamp::from_millis(millis), &pong, &mut inputs);
+        assert_eq!(inputs, [Input::Heard], "after {millis} ms");
+    }
+}
+
+#[test]
 fn other_signs_of_life_are_told_once_a_second() {
     let mut codec = Codec::new(&Settings::default());
     let pong = client(FIN | PONG, b"");
