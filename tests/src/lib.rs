@@ -18,6 +18,8 @@ pub mod generator;
 pub mod invariant;
 mod known;
 pub mod parse;
+#[cfg(feature = "sockets")]
+pub mod proxy;
 pub mod reference;
 mod render;
 pub mod sim;

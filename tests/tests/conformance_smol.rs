@@ -2,4 +2,4 @@
 
 use roundtable_tests::conformance::servers::on_smol;
 
-roundtable_tests::conformance!(on_smol);
+roundtable_tests::conformance!(|case| case(&on_smol));

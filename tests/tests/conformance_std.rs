@@ -2,4 +2,4 @@
 
 use roundtable_tests::conformance::servers::on_threads;
 
-roundtable_tests::conformance!(on_threads);
+roundtable_tests::conformance!(|case| case(&on_threads));

@@ -9,11 +9,9 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::{env, io, thread};
 
-use roundtable_tests::conformance::servers::{on_smol, on_threads};
+use roundtable_tests::conformance::servers::RUNTIMES;
 use roundtable_tests::conformance::{BACKSTOP, Client, Runtime, settings};
 use serde_json::{Value, json};
-
-const RUNTIMES: [(&str, Runtime); 2] = [("runtime-smol", on_smol), ("runtime-std", on_threads)];
 
 /// A program that takes a WebSocket address, and then lines in and lines out.
 struct Tool {
@@ -102,7 +100,7 @@ impl Drop for Session {
 }
 
 /// A whole conversation with somebody who uses our own client.
-fn converse(tool: &Tool, runtime: Runtime) {
+fn converse(tool: &Tool, runtime: Runtime<'_>) {
     let server = runtime(&settings());
     let (mut bob, _) = Client::join(server.addr, "lobby", "bob");
     let mut ann = tool.start(&format!("ws://{}/ws?room=lobby&name=ann", server.addr));
@@ -139,7 +137,7 @@ fn clients_that_others_wrote_can_chat() {
     for (name, runtime) in RUNTIMES {
         for tool in &tools {
             tell(&format!("{} talks to {name}", tool.program));
-            converse(tool, runtime);
+            converse(tool, &runtime);
         }
     }
     if tools.is_empty() {

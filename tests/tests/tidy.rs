@@ -120,7 +120,10 @@ fn nothing_is_left_undone() {
 #[test]
 fn tests_wait_for_events_and_not_for_time() {
     let mut found = Vec::new();
-    for file in files().iter().filter(|file| file.is(&[".rs"])) {
+    // The proxy's delays are the faults that it plays, and nobody waits for them.
+    let files: Vec<File> =
+        files().into_iter().filter(|file| file.path != "tests/src/proxy.rs").collect();
+    for file in files.iter().filter(|file| file.is(&[".rs"])) {
         let tests_from = if file.is_test() { 0 } else { file.without_tests().lines().count() };
         for (number, line) in file.code().skip_while(|(number, _)| *number <= tests_from) {
             let sleeps = line.contains(concat!("sle", "ep("));

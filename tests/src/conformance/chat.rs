@@ -8,7 +8,7 @@ use super::client::serve;
 use super::{Client, Runtime, settings};
 
 /// `ann` and `bob` in the lobby.
-pub fn two_clients_hear_each_other_and_the_author_is_acknowledged_first(runtime: Runtime) {
+pub fn two_clients_hear_each_other_and_the_author_is_acknowledged_first(runtime: Runtime<'_>) {
     let server = serve(runtime, &settings());
     let (mut ann, joined) = Client::join(server.addr, "lobby", "ann");
     assert_eq!((&joined["seq"], &joined["history"]), (&json!(0), &json!([])), "{joined}");
@@ -25,7 +25,7 @@ pub fn two_clients_hear_each_other_and_the_author_is_acknowledged_first(runtime:
 }
 
 /// What is said in one room is not heard in another.
-pub fn rooms_are_apart(runtime: Runtime) {
+pub fn rooms_are_apart(runtime: Runtime<'_>) {
     let server = serve(runtime, &settings());
     let (mut ann, _) = Client::join(server.addr, "den", "ann");
     let (mut bob, _) = Client::join(server.addr, "lobby", "bob");
@@ -45,7 +45,7 @@ pub fn rooms_are_apart(runtime: Runtime) {
 }
 
 /// Pages go back in time, and `more` says when to stop.
-pub fn history_is_read_by_the_page(runtime: Runtime) {
+pub fn history_is_read_by_the_page(runtime: Runtime<'_>) {
     let mut settings = settings();
     settings.hub.recent = 3;
     let server = serve(runtime, &settings);
@@ -75,7 +75,7 @@ pub fn history_is_read_by_the_page(runtime: Runtime) {
 }
 
 /// Who comes back is given exactly what was missed.
-pub fn since_recovers_what_was_missed(runtime: Runtime) {
+pub fn since_recovers_what_was_missed(runtime: Runtime<'_>) {
     let server = serve(runtime, &settings());
     let (mut ann, joined) = Client::join(server.addr, "lobby", "ann");
     let (bob, _) = Client::join(server.addr, "lobby", "bob");
@@ -97,7 +97,7 @@ pub fn since_recovers_what_was_missed(runtime: Runtime) {
 }
 
 /// Who asks for what is not there is told so, and which entries are lost.
-pub fn since_tells_of_what_it_cannot_recover(runtime: Runtime) {
+pub fn since_tells_of_what_it_cannot_recover(runtime: Runtime<'_>) {
     let mut settings = settings();
     settings.hub.history_entries = 4;
     settings.hub.recent = 2;
@@ -130,7 +130,7 @@ pub fn since_tells_of_what_it_cannot_recover(runtime: Runtime) {
 }
 
 /// A plain WebSocket tool is a chat client.
-pub fn plain_text_is_a_message_of_its_own(runtime: Runtime) {
+pub fn plain_text_is_a_message_of_its_own(runtime: Runtime<'_>) {
     let server = serve(runtime, &settings());
     let (mut ann, _) = Client::join(server.addr, "lobby", "ann");
     ann.say("\n");
@@ -142,7 +142,7 @@ pub fn plain_text_is_a_message_of_its_own(runtime: Runtime) {
 }
 
 /// Whoever offers the subprotocol gets it, and speaks it.
-pub fn strict_clients_are_told_that_plain_text_is_no_json(runtime: Runtime) {
+pub fn strict_clients_are_told_that_plain_text_is_no_json(runtime: Runtime<'_>) {
     let server = serve(runtime, &settings());
     let offer = [("sec-websocket-protocol", "roundtable.v1")];
     let mut ann = Client::connect_with(server.addr, "room=lobby&name=ann", &offer);
@@ -155,7 +155,7 @@ pub fn strict_clients_are_told_that_plain_text_is_no_json(runtime: Runtime) {
 }
 
 /// An `error` for each kind of fault.
-pub fn what_is_wrong_with_a_frame_is_told_and_the_connection_stays(runtime: Runtime) {
+pub fn what_is_wrong_with_a_frame_is_told_and_the_connection_stays(runtime: Runtime<'_>) {
     let server = serve(runtime, &settings());
     let (mut ann, _) = Client::join(server.addr, "lobby", "ann");
     ann.say("{\"type\":");
@@ -175,7 +175,7 @@ pub fn what_is_wrong_with_a_frame_is_told_and_the_connection_stays(runtime: Runt
 }
 
 /// `echo: false`: acknowledged, heard by others, not by oneself.
-pub fn who_wants_no_echo_gets_none(runtime: Runtime) {
+pub fn who_wants_no_echo_gets_none(runtime: Runtime<'_>) {
     let server = serve(runtime, &settings());
     let mut ann = Client::connect(server.addr, "room=&name=ann");
     let (mut bob, _) = Client::join(server.addr, "lobby", "bob");
@@ -189,7 +189,7 @@ pub fn who_wants_no_echo_gets_none(runtime: Runtime) {
 }
 
 /// `ann`, and `ann` again.
-pub fn a_taken_name_gets_a_number(runtime: Runtime) {
+pub fn a_taken_name_gets_a_number(runtime: Runtime<'_>) {
     let server = serve(runtime, &settings());
     let (ann, _) = Client::join(server.addr, "lobby", "ann");
     let (mut other, _) = Client::join(server.addr, "lobby", "ann");
@@ -206,7 +206,7 @@ pub fn a_taken_name_gets_a_number(runtime: Runtime) {
 }
 
 /// A client that says `bye` is closed with 1000.
-pub fn bye_is_answered_by_a_normal_close(runtime: Runtime) {
+pub fn bye_is_answered_by_a_normal_close(runtime: Runtime<'_>) {
     let server = serve(runtime, &settings());
     let (mut ann, _) = Client::join(server.addr, "lobby", "ann");
     ann.send(&json!({ "type": "bye" }));
@@ -215,7 +215,7 @@ pub fn bye_is_answered_by_a_normal_close(runtime: Runtime) {
 }
 
 /// A graceful stop: notice, what was published before, a close, and `run` returns.
-pub fn a_drain_says_when_to_come_back_and_ends(runtime: Runtime) {
+pub fn a_drain_says_when_to_come_back_and_ends(runtime: Runtime<'_>) {
     let mut settings = settings();
     settings.drain_within = Duration::from_secs(10);
     settings.hub.drain_pace = Duration::from_millis(100);
@@ -236,7 +236,7 @@ pub fn a_drain_says_when_to_come_back_and_ends(runtime: Runtime) {
 }
 
 /// Many at once: everybody hears everything in one order, and the server lets them go.
-pub fn a_crowd_hears_everything_and_leaves(runtime: Runtime) {
+pub fn a_crowd_hears_everything_and_leaves(runtime: Runtime<'_>) {
     const CROWD: usize = 60;
     let server = serve(runtime, &settings());
     let mut crowd: Vec<Client> = (0..CROWD)

@@ -23,7 +23,7 @@ pub struct Client {
 }
 
 /// A server with these settings.
-pub(super) fn serve(runtime: Runtime, settings: &Settings) -> Server {
+pub(super) fn serve(runtime: Runtime<'_>, settings: &Settings) -> Server {
     settings.validate().expect("a test's settings are valid");
     runtime(settings)
 }

@@ -21,7 +21,7 @@ fn status(head: &str) -> &str {
 }
 
 /// A table of requests and statuses.
-pub fn the_front_door_answers_each_request_as_it_deserves(runtime: Runtime) {
+pub fn the_front_door_answers_each_request_as_it_deserves(runtime: Runtime<'_>) {
     let server = serve(runtime, &settings());
     let host = "Host: localhost\r\n";
     for (line, headers, expected) in [
@@ -62,7 +62,7 @@ const WEBSOCKET: &str = "Host: localhost\r\nConnection: Upgrade\r\nUpgrade: webs
      Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\r\n";
 
 /// Somebody else's page may not use a visitor's browser to come in.
-pub fn a_foreign_origin_is_refused(runtime: Runtime) {
+pub fn a_foreign_origin_is_refused(runtime: Runtime<'_>) {
     let server = serve(runtime, &settings());
     for origin in ["http://evil.example", "http://localhost.evil.example", "null"] {
         let head = format!("GET /ws HTTP/1.1\r\n{WEBSOCKET}Origin: {origin}\r\n\r\n");
@@ -78,7 +78,7 @@ pub fn a_foreign_origin_is_refused(runtime: Runtime) {
 }
 
 /// A head has a limit in bytes and one in time.
-pub fn a_head_that_is_too_long_or_late_is_refused(runtime: Runtime) {
+pub fn a_head_that_is_too_long_or_late_is_refused(runtime: Runtime<'_>) {
     let mut settings = settings();
     settings.wire.head_timeout = Duration::from_secs(1);
     let server = serve(runtime, &settings);
@@ -98,7 +98,7 @@ pub fn a_head_that_is_too_long_or_late_is_refused(runtime: Runtime) {
 }
 
 /// Nobody has to wait for the answer before the first frame.
-pub fn a_first_frame_right_behind_the_request_is_taken(runtime: Runtime) {
+pub fn a_first_frame_right_behind_the_request_is_taken(runtime: Runtime<'_>) {
     let server = serve(runtime, &settings());
     let mut raw = Raw::connect(server.addr);
     let mut bytes = upgrade("room=lobby&name=ann").into_bytes();
@@ -114,7 +114,7 @@ pub fn a_first_frame_right_behind_the_request_is_taken(runtime: Runtime) {
 }
 
 /// However the bytes arrive.
-pub fn the_same_bytes_one_at_a_time_are_taken_too(runtime: Runtime) {
+pub fn the_same_bytes_one_at_a_time_are_taken_too(runtime: Runtime<'_>) {
     let server = serve(runtime, &settings());
     let (mut bob, _) = Client::join(server.addr, "lobby", "bob");
     let mut raw = Raw::connect(server.addr);

@@ -15,7 +15,7 @@ const TEXT: u8 = 0x01;
 const PING: u8 = 0x09;
 
 /// RFC 6455 §5.4: control frames may come between the fragments of a message.
-pub fn fragments_make_one_message_and_pings_are_answered_between_them(runtime: Runtime) {
+pub fn fragments_make_one_message_and_pings_are_answered_between_them(runtime: Runtime<'_>) {
     let server = serve(runtime, &settings());
     let mut raw = Raw::upgraded(server.addr, "room=lobby&name=ann");
     raw.json();
@@ -31,7 +31,7 @@ pub fn fragments_make_one_message_and_pings_are_answered_between_them(runtime: R
 }
 
 /// `roundtable.v1` is text.
-pub fn a_binary_message_closes_with_1003(runtime: Runtime) {
+pub fn a_binary_message_closes_with_1003(runtime: Runtime<'_>) {
     let server = serve(runtime, &settings());
     let (mut ann, _) = Client::join(server.addr, "lobby", "ann");
     ann.write(Message::binary(vec![1, 2, 3]));
@@ -40,7 +40,7 @@ pub fn a_binary_message_closes_with_1003(runtime: Runtime) {
 }
 
 /// The longest message passes, one byte more does not.
-pub fn a_message_that_is_too_long_closes_with_1009(runtime: Runtime) {
+pub fn a_message_that_is_too_long_closes_with_1009(runtime: Runtime<'_>) {
     let mut settings = settings();
     settings.hub.max_message_bytes = 1000;
     let server = serve(runtime, &settings);
@@ -56,7 +56,7 @@ pub fn a_message_that_is_too_long_closes_with_1009(runtime: Runtime) {
 }
 
 /// RFC 6455 §8.1.
-pub fn what_is_no_utf8_closes_with_1007(runtime: Runtime) {
+pub fn what_is_no_utf8_closes_with_1007(runtime: Runtime<'_>) {
     let server = serve(runtime, &settings());
     let mut raw = Raw::upgraded(server.addr, "room=");
     raw.write(&frame(LAST | TEXT, true, &[0xC3, 0x28]));
@@ -65,7 +65,7 @@ pub fn what_is_no_utf8_closes_with_1007(runtime: Runtime) {
 }
 
 /// RFC 6455 §5.1.
-pub fn an_unmasked_frame_closes_with_1002(runtime: Runtime) {
+pub fn an_unmasked_frame_closes_with_1002(runtime: Runtime<'_>) {
     let server = serve(runtime, &settings());
     let mut raw = Raw::upgraded(server.addr, "room=");
     raw.write(&frame(LAST | TEXT, false, b"hello"));
@@ -74,7 +74,7 @@ pub fn an_unmasked_frame_closes_with_1002(runtime: Runtime) {
 }
 
 /// A peer whose machine has vanished: its socket takes bytes, but nothing answers.
-pub fn a_half_open_peer_is_closed_with_4000(runtime: Runtime) {
+pub fn a_half_open_peer_is_closed_with_4000(runtime: Runtime<'_>) {
     let mut settings = settings();
     settings.hub.ping_after = Duration::from_secs(1);
     settings.hub.pong_wait = Duration::from_secs(1);
@@ -115,7 +115,7 @@ pub fn a_half_open_peer_is_closed_with_4000(runtime: Runtime) {
 
 /// One reader stops; the others chat on as if nothing were. Later it reads on, and is given
 /// everything or told what is missing.
-pub fn a_reader_that_stops_holds_up_nobody_and_reads_on_later(runtime: Runtime) {
+pub fn a_reader_that_stops_holds_up_nobody_and_reads_on_later(runtime: Runtime<'_>) {
     const MESSAGES: u64 = 2000;
     let mut settings = settings();
     settings.wire.sndbuf = 16 * 1024;
@@ -161,7 +161,7 @@ pub fn a_reader_that_stops_holds_up_nobody_and_reads_on_later(runtime: Runtime) 
 }
 
 /// RFC 6455 §7.1.1 asks the server to close first, and a peer that does not answer is not waited for.
-pub fn a_peer_that_never_answers_the_close_is_gone_after_a_while(runtime: Runtime) {
+pub fn a_peer_that_never_answers_the_close_is_gone_after_a_while(runtime: Runtime<'_>) {
     let server = serve(runtime, &settings());
     let mut raw = Raw::upgraded(server.addr, "room=&name=ann");
     assert_eq!(raw.json()["type"], "welcome");
@@ -172,7 +172,7 @@ pub fn a_peer_that_never_answers_the_close_is_gone_after_a_while(runtime: Runtim
 }
 
 /// Frames that never become a message are counted all the same.
-pub fn a_flood_of_empty_fragments_is_closed(runtime: Runtime) {
+pub fn a_flood_of_empty_fragments_is_closed(runtime: Runtime<'_>) {
     let mut settings = settings();
     settings.wire.frame_burst = 100;
     settings.wire.frames_per_second = 50;
@@ -190,7 +190,7 @@ pub fn a_flood_of_empty_fragments_is_closed(runtime: Runtime) {
 }
 
 /// A message has to end some time.
-pub fn a_message_that_is_never_finished_is_closed(runtime: Runtime) {
+pub fn a_message_that_is_never_finished_is_closed(runtime: Runtime<'_>) {
     let mut settings = settings();
     settings.wire.message_timeout = Duration::from_secs(1);
     let server = serve(runtime, &settings);
@@ -201,7 +201,7 @@ pub fn a_message_that_is_never_finished_is_closed(runtime: Runtime) {
 }
 
 /// A connection that is cut is noticed at once.
-pub fn a_lost_connection_frees_its_name(runtime: Runtime) {
+pub fn a_lost_connection_frees_its_name(runtime: Runtime<'_>) {
     let server = serve(runtime, &settings());
     let ann = Raw::upgraded(server.addr, "room=lobby&name=ann");
     ann.finish();

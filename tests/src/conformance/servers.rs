@@ -3,7 +3,10 @@
 use roundtable::{Hub, Origin};
 use roundtable_server::Settings;
 
-use super::Server;
+use super::{Server, Start};
+
+/// Each runtime, by the name of its package.
+pub const RUNTIMES: [(&str, Start); 2] = [("runtime-smol", on_smol), ("runtime-std", on_threads)];
 
 /// Starts `runtime-smol`, whose shards lie a turn behind.
 ///
