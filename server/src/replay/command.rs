@@ -119,7 +119,7 @@ fn changed(recorded: &Config, sets: &[&String]) -> Result<Config, String> {
     if settings != (Settings { hub: hub.clone(), ..Settings::default() }) {
         return Err("--set: only the limits of the hub can be set, not those of the server".into());
     }
-    hub.validate().map_err(|error| format!("--set {}={error}", error.setting()))?;
+    hub.validate().map_err(|error| format!("--set {error}"))?;
     Ok(hub)
 }
 

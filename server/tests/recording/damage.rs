@@ -32,8 +32,8 @@ fn cut_anywhere_it_is_the_beginning_of_itself() {
         let cut = cut.unwrap_or_else(|error| panic!("at {end}: {error}"));
         assert_eq!(cut.difference, None, "at {end}");
         assert!(cut.events >= events && cut.events <= whole.events, "at {end}");
-        let kept = cut.torn.map_or(end, |torn| torn.at as usize);
-        assert_eq!(cut.torn.map_or(0, |torn| torn.bytes as usize), end - kept);
+        let kept = cut.torn.map_or(end as u64, |torn| torn.at);
+        assert_eq!(cut.torn.map_or(0, |torn| torn.bytes), end as u64 - kept);
         assert!(!cut.is_ended, "at {end}");
         events = cut.events;
     }
