@@ -45,9 +45,9 @@ pub struct Driver<M, O> {
     away: Duration,
     awoke_at: Timestamp,
     clients: Vec<Client>,
-    /// Connections by slot; a connection's number ends with its slot.
-    sockets: Vec<Option<Socket>>,
-    free: Vec<usize>,
+    /// Connections by slot; a connection's number ends with its slot. Slots are given out in a
+    /// circle, so that a connection's number depends on nothing but how many were before it.
+    sockets: Vec<Option<Box<Socket>>>,
     live: usize,
     minted: u64,
     /// Slots that the turn has to look at, and slots where something is queued.
@@ -133,7 +133,6 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             awoke_at: Timestamp::ZERO,
             clients: Vec::new(),
             sockets: Vec::new(),
-            free: Vec::new(),
             live: 0,
             minted: 0,
             touched: Vec::new(),
@@ -171,6 +170,11 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         self.settle();
         self.leave();
         (self.machine, self.observer)
+    }
+
+    /// What o'clock it is.
+    pub fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// What happened so far.
@@ -259,19 +263,30 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         who.connects += 1;
         let (latency, again) = (who.latency, who.connects > 1);
         self.figures.reconnects += u64::from(again);
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.sockets.push(None);
-            self.sockets.len() - 1
-        });
-        self.minted += 1;
+        let slot = self.free_slot();
         // Opaque means that no order may be relied on; a product with an odd number never repeats.
         let number = self.minted.wrapping_mul(0x9E37_79B9_7F4A_7C15) << SLOT_BITS | slot as u64;
         let conn = ConnId::new(number);
         self.client(client).slot = Some(slot);
-        self.sockets[slot] = Some(Socket::new(conn, client, latency, clock));
+        self.sockets[slot] = Some(Box::new(Socket::new(conn, client, latency, clock)));
         self.live += 1;
         self.audit.connect(slot, conn);
         self.hand_in(&Event::Connect { conn, greeting: greeting.clone() });
+    }
+
+    /// Mints a number, and gives the slot that belongs to it.
+    fn free_slot(&mut self) -> usize {
+        let slots = (4 * self.clients.len()).next_power_of_two().max(LEAST_SLOTS);
+        if self.sockets.len() < slots {
+            self.sockets.resize_with(slots, || None);
+        }
+        loop {
+            self.minted += 1;
+            let slot = usize::try_from(self.minted).expect("few connections") % slots;
+            if self.sockets[slot].is_none() {
+                return slot;
+            }
+        }
     }
 
     fn come_back(&mut self, client: u16, rooms: &'static [&'static str]) {
@@ -405,7 +420,6 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             // The slot's next connection must not be looked at twice in a turn.
             self.touched.retain(|of| *of != slot);
         }
-        self.free.push(slot);
         self.live -= 1;
         self.audit.end(slot);
         if let Some(client) = socket.client {
@@ -423,14 +437,17 @@ impl<M: Subject, O: Observer> Driver<M, O> {
 
     /// The slots of all live connections.
     fn slots(&self) -> impl Iterator<Item = usize> + use<M, O> {
-        let live = |(slot, socket): (usize, &Option<Socket>)| socket.is_some().then_some(slot);
+        let live = |(slot, socket): (usize, &Option<Box<Socket>>)| socket.is_some().then_some(slot);
         let slots: Vec<usize> = self.sockets.iter().enumerate().filter_map(live).collect();
         slots.into_iter()
     }
 }
 
 /// A connection's number ends with its slot.
-const SLOT_BITS: u32 = 16;
+const SLOT_BITS: u32 = 20;
+
+/// More connections than a short script has.
+const LEAST_SLOTS: usize = 1024;
 
 /// A deadline further away than any script waits.
 const FAR: Timestamp = Timestamp::new(Duration::from_hours(24 * 365));

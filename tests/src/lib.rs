@@ -17,6 +17,8 @@ pub mod fuzz;
 pub mod generator;
 pub mod invariant;
 mod known;
+#[cfg(test)]
+mod limits;
 pub mod parse;
 #[cfg(feature = "sockets")]
 pub mod proxy;

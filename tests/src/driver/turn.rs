@@ -280,7 +280,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             let overdue = deadline.is_some_and(|deadline| deadline < self.now);
             hold!(self.audit.checked, DeadlinesKept, !overdue, "{deadline:?} is over");
             let looks = self.backlogged.iter().filter_map(|slot| self.sockets[*slot].as_ref());
-            let looks = looks.filter_map(crate::socket::Socket::next_look);
+            let looks = looks.filter_map(|socket| socket.next_look());
             let arrival = self.arrivals.peek().map(|Reverse(first)| first.at);
             let next = looks.chain(deadline).chain(arrival).min();
             self.now = next.map_or(until, |next| next.clamp(self.now, until));
