@@ -95,6 +95,11 @@ impl Sockets {
         self.table.insert(conn, socket);
     }
 
+    /// Whether neither side has closed the connection.
+    pub(crate) fn is_open(&self, conn: ConnId) -> bool {
+        self.table.get(&conn).is_some_and(|socket| socket.state == State::Open)
+    }
+
     pub(crate) fn remove(&mut self, conn: ConnId) {
         let Some(socket) = self.table.remove(&conn) else { return };
         if let State::Closing { until } | State::Closed { until } = socket.state {

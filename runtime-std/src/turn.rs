@@ -99,13 +99,13 @@ impl<M: Machine> Owner<M> {
             Note::Event(event) => self.handle(event),
             Note::Pong { conn, frame } => self.sockets.pong(conn, frame),
             Note::Closing { conn, frame } => {
-                self.handle(Event::Disconnect { conn });
+                self.disconnect(conn);
                 self.sockets.answer_close(conn, frame, self.shared.clock.now());
             }
             Note::Writable { conn } => self.sockets.is_writable(conn),
             Note::Gone { conn } => {
                 debug!(conn = conn.get(), "disconnected");
-                self.handle(Event::Disconnect { conn });
+                self.disconnect(conn);
                 self.sockets.remove(conn);
             }
             Note::Stop => {
@@ -113,6 +113,13 @@ impl<M: Machine> Owner<M> {
                 self.shared.is_draining.store(true, Ordering::Relaxed);
                 self.handle(Event::Drain { within: self.shared.settings.drain_within });
             }
+        }
+    }
+
+    /// Tells the machine that a connection is gone: once, and not where it closed it itself.
+    fn disconnect(&mut self, conn: ConnId) {
+        if self.sockets.is_open(conn) {
+            self.handle(Event::Disconnect { conn });
         }
     }
 
