@@ -13,6 +13,7 @@ pub mod networks;
 mod peers;
 mod raw;
 pub mod servers;
+pub mod transcript;
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{self, Receiver};
@@ -26,6 +27,7 @@ pub use client::Client;
 pub use raw::{Raw, RawFrame};
 
 use crate::proxy::{Fault, Proxy};
+use servers::Ear;
 
 /// How long anything may take before a test gives up: a backstop that is never reached where the
 /// server works.
@@ -34,8 +36,8 @@ pub const BACKSTOP: Duration = Duration::from_secs(30);
 /// Starts a server on a port of its own.
 pub type Runtime<'a> = &'a dyn Fn(&Settings) -> Server;
 
-/// A [`Runtime`] that needs nothing but the settings.
-pub type Start = fn(&Settings) -> Server;
+/// Starts a server of whose hub somebody may be told everything.
+pub type Start = fn(&Settings, Ear) -> Server;
 
 /// One case, for any runtime.
 pub type Case = fn(Runtime<'_>);
@@ -69,6 +71,12 @@ impl Server {
     #[must_use]
     pub fn behind(self, fault: Fault, seed: u64) -> Self {
         let proxy = Proxy::start(self.addr, fault, seed);
+        self.behind_proxy(proxy)
+    }
+
+    /// The same, with a proxy that somebody has put up.
+    #[must_use]
+    pub fn behind_proxy(self, proxy: Proxy) -> Self {
         Self { addr: proxy.addr(), proxy: Some(proxy), ..self }
     }
 
@@ -146,6 +154,18 @@ macro_rules! conformance {
 #[macro_export]
 macro_rules! conformance_through_networks {
     ($run:expr) => {
+        $crate::conformance_in_turn!($run);
+        $crate::conformance!(@cases $run;
+            a_crowd_hears_everything_and_leaves,
+        );
+    };
+}
+
+/// The same without the case in which several clients speak at the same time: the order of its events
+/// is not the script's.
+#[macro_export]
+macro_rules! conformance_in_turn {
+    ($run:expr) => {
         $crate::conformance!(@cases $run;
             two_clients_hear_each_other_and_the_author_is_acknowledged_first,
             rooms_are_apart,
@@ -159,7 +179,6 @@ macro_rules! conformance_through_networks {
             a_taken_name_gets_a_number,
             bye_is_answered_by_a_normal_close,
             a_drain_says_when_to_come_back_and_ends,
-            a_crowd_hears_everything_and_leaves,
             the_front_door_answers_each_request_as_it_deserves,
             a_foreign_origin_is_refused,
             a_head_that_is_too_long_or_late_is_refused,

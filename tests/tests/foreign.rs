@@ -137,7 +137,7 @@ fn clients_that_others_wrote_can_chat() {
     for (name, runtime) in RUNTIMES {
         for tool in &tools {
             tell(&format!("{} talks to {name}", tool.program));
-            converse(tool, &runtime);
+            converse(tool, &|settings| runtime(settings, None));
         }
     }
     if tools.is_empty() {

@@ -57,7 +57,7 @@ fn a_stall_somewhere() -> Fault {
 pub fn over_each(case: Case) {
     let seed = seed();
     let play = |runtime: Start, fault: Network| {
-        case(&|settings| runtime(settings).behind(fault(), seed));
+        case(&|settings| runtime(settings, None).behind(fault(), seed));
     };
     thread::scope(|scope| {
         for (runtime, start) in RUNTIMES {

@@ -1,41 +1,81 @@
-//! The runtimes that this workspace has, each as a [`Runtime`](super::Runtime).
+//! The runtimes that this workspace has, each as a [`Runtime`](super::Runtime), and a machine that
+//! tells what happens in it.
 
-use roundtable::{Hub, Origin};
+use std::sync::mpsc::Sender;
+
+use roundtable::{Command, Event, Hub, Machine, Origin, Timestamp};
 use roundtable_server::Settings;
 
 use super::{Server, Start};
 
+/// What happened to a hub, and what it commanded.
+#[derive(Clone, Debug)]
+pub struct Note {
+    /// The event.
+    pub event: Event,
+    /// The hub's answer to it.
+    pub commands: Vec<Command>,
+}
+
+/// Who is told what happens, if anybody is.
+pub type Ear = Option<Sender<Note>>;
+
 /// Each runtime, by the name of its package.
-pub const RUNTIMES: [(&str, Start); 2] = [("runtime-smol", on_smol), ("runtime-std", on_threads)];
+pub const RUNTIMES: [(&str, Start); 2] =
+    [("runtime-smol", start_on_smol), ("runtime-std", start_on_threads)];
+
+/// `runtime-smol`, and nobody is told.
+pub fn on_smol(settings: &Settings) -> Server {
+    start_on_smol(settings, None)
+}
+
+/// `runtime-std`, and nobody is told.
+pub fn on_threads(settings: &Settings) -> Server {
+    start_on_threads(settings, None)
+}
 
 /// Starts `runtime-smol`, whose shards lie a turn behind.
-///
-/// # Panics
-///
-/// If it cannot take a port.
-pub fn on_smol(settings: &Settings) -> Server {
+fn start_on_smol(settings: &Settings, ear: Ear) -> Server {
     let mut settings = settings.clone();
     settings.hub.run_ahead = runtime_smol::RUN_AHEAD;
-    let settings = &settings;
-    let server = runtime_smol::Server::bind(settings).expect("a free port");
+    let server = runtime_smol::Server::bind(&settings).expect("a free port");
     let addr = server.local_addr().expect("a port");
-    let (stopper, hub) = (server.stopper(), hub(settings));
+    let (stopper, hub) = (server.stopper(), Overheard::new(&settings, ear));
     Server::start(addr, move || stopper.stop(), move || server.run(hub))
 }
 
 /// Starts `runtime-std`.
-///
-/// # Panics
-///
-/// If it cannot take a port.
-pub fn on_threads(settings: &Settings) -> Server {
+fn start_on_threads(settings: &Settings, ear: Ear) -> Server {
     let server = runtime_std::Server::bind(settings).expect("a free port");
     let addr = server.local_addr().expect("a port");
-    let (stopper, hub) = (server.stopper(), hub(settings));
+    let (stopper, hub) = (server.stopper(), Overheard::new(settings, ear));
     Server::start(addr, move || stopper.stop(), move || server.run(hub))
 }
 
-fn hub(settings: &Settings) -> Hub {
-    let origin = Origin { seed: 7, wall_clock_ms: 1_785_578_400_000 };
-    Hub::new(settings.hub.clone(), origin).expect("a valid configuration")
+/// A hub that somebody may listen to. All have the same seed.
+struct Overheard {
+    hub: Hub,
+    ear: Ear,
+}
+
+impl Overheard {
+    fn new(settings: &Settings, ear: Ear) -> Self {
+        let origin = Origin { seed: 7, wall_clock_ms: 1_785_578_400_000 };
+        let hub = Hub::new(settings.hub.clone(), origin).expect("a valid configuration");
+        Self { hub, ear }
+    }
+}
+
+impl Machine for Overheard {
+    fn handle(&mut self, now: Timestamp, event: Event, commands: &mut Vec<Command>) {
+        let Some(ear) = &self.ear else { return self.hub.handle(now, event, commands) };
+        let before = commands.len();
+        self.hub.handle(now, event.clone(), commands);
+        // Whoever has heard enough need not be told.
+        let _unheard = ear.send(Note { event, commands: commands[before..].to_vec() });
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.hub.next_deadline()
+    }
 }
