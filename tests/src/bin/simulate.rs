@@ -12,9 +12,6 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use roundtable_tests::invariant::Invariant;
 use roundtable_tests::sim::{Failure, Kind, Mix, Outcome, Plan};
 
-/// How long a failing run is cut down.
-const SHRINK: Duration = Duration::from_mins(1);
-
 fn main() -> ExitCode {
     let arguments = command().get_matches();
     let plans = plans(&arguments);
@@ -40,7 +37,8 @@ fn main() -> ExitCode {
             eprintln!("seed {} fails after {:?}: {again}", plan.seed, began.elapsed());
             eprintln!("{}\n\ncutting {} steps down", failure.message, failure.steps.len());
             let began = Instant::now();
-            eprintln!("{}", failure.shrink(|| began.elapsed() > SHRINK));
+            let most = Duration::from_secs(*arguments.get_one("shrink").expect("it has a default"));
+            eprintln!("{}", failure.shrink(|| began.elapsed() >= most));
             ExitCode::FAILURE
         }
     }
@@ -74,6 +72,10 @@ fn command() -> Command {
         .arg(
             number("jobs", "2", "How many runs at a time")
                 .value_parser(value_parser!(u16).range(1..)),
+        )
+        .arg(
+            number("shrink", "60", "How many seconds a failing run is cut down")
+                .value_parser(value_parser!(u64)),
         )
         .arg(
             Arg::new("mix")
