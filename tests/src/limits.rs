@@ -304,3 +304,32 @@ fn relations_of_the_configuration_say_what_to_do() {
     let (_, text, _) = with(|config| config.window_bytes = (1 << 30) + 1);
     assert_eq!(text, "window_bytes 1073741825: must be at most 1073741824");
 }
+
+#[test]
+fn a_drain_keeps_its_pace_whoever_left_before() {
+    let mut table = Table::new(Config::default());
+    for conn in 0..1000 {
+        table.connect(conn);
+    }
+    for conn in 100..1000 {
+        table.tell(conn, Event::Disconnect { conn: ConnId::new(conn) });
+    }
+    table.tell(0, Event::Drain { within: Duration::from_secs(30) });
+    let (mut notices, mut closes) = (Vec::new(), Vec::new());
+    while let Some(deadline) = table.hub.next_deadline() {
+        let mut commands = Vec::new();
+        table.hub.handle(deadline, Event::Tick, &mut commands);
+        for command in commands {
+            match command {
+                Command::Send { .. } => notices.push(deadline),
+                Command::Close { .. } => closes.push(deadline),
+                Command::Drained => {}
+                Command::Ping { .. } => panic!("{command:?} out of nowhere"),
+            }
+        }
+    }
+    // A hundred sessions, ten milliseconds for each.
+    let every = |from: u64| (0..100).map(|nth| Timestamp::from_millis(from + 10 * nth)).collect();
+    let (told, closed): (Vec<_>, Vec<_>) = (every(0), every(1000));
+    assert_eq!((notices, closes), (told, closed));
+}
