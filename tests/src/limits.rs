@@ -330,6 +330,6 @@ fn a_drain_keeps_its_pace_whoever_left_before() {
     }
     // A hundred sessions, ten milliseconds for each.
     let every = |from: u64| (0..100).map(|nth| Timestamp::from_millis(from + 10 * nth)).collect();
-    let (told, closed): (Vec<_>, Vec<_>) = (every(0), every(1000));
-    assert_eq!((notices, closes), (told, closed));
+    let planned: [Vec<_>; 2] = [every(0), every(1000)];
+    assert_eq!([notices, closes], planned);
 }

@@ -49,7 +49,8 @@ fn files() -> Vec<File> {
             let path = folder.join(&name);
             let hidden = name.starts_with('.') && name != ".ci" && name != ".gitignore";
             let made = matches!(&*name, "target" | "node_modules" | "corpus" | "artifacts");
-            if hidden || made || name == "Cargo.lock" || name.ends_with("-regressions") {
+            let by_tools = name.ends_with("-regressions") || name.ends_with(".patch");
+            if hidden || made || by_tools || name == "Cargo.lock" {
                 continue;
             }
             if entry.file_type().expect("a file or a folder").is_dir() {
