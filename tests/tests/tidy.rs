@@ -49,7 +49,8 @@ fn files() -> Vec<File> {
             let path = folder.join(&name);
             let hidden = name.starts_with('.') && name != ".ci" && name != ".gitignore";
             let made = matches!(&*name, "target" | "node_modules" | "corpus" | "artifacts");
-            let by_tools = name.ends_with("-regressions") || name.ends_with(".patch");
+            let by_tools =
+                name.ends_with("-regressions") || path.extension() == Some("patch".as_ref());
             if hidden || made || by_tools || name == "Cargo.lock" {
                 continue;
             }
