@@ -149,8 +149,9 @@ macro_rules! conformance {
 ///
 /// There is one: `a_reader_that_stops_holds_up_nobody_and_reads_on_later` sends 16 MB to each of
 /// three readers, so that whatever the sockets take in, the log is trimmed past the one that stopped.
-/// A network that handles single bytes, or waits for each piece, takes minutes for that; the case has
-/// a sister that holds the path itself.
+/// A network that handles single bytes, or waits for each piece, takes minutes for that. Where the
+/// network itself stands still,
+/// `who_stands_still_for_a_while_holds_up_nobody_and_is_given_everything` says the same.
 #[macro_export]
 macro_rules! conformance_through_networks {
     ($run:expr) => {

@@ -32,7 +32,7 @@ const MOST_CONNECTIONS: u64 = 256;
 const BUFFER_BYTES: usize = 4096;
 
 /// What the sockets of a path that is held take in, so that little is on its way.
-const HELD_BYTES: usize = 4096;
+const HELD_BYTES: usize = 64 * 1024;
 
 /// One direction of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -104,6 +104,11 @@ impl Raw {
         self.stream.write_all(bytes).is_ok()
     }
 
+    /// Sends a frame of the protocol; says whether it is all gone.
+    pub fn try_send(&mut self, frame: &serde_json::Value) -> bool {
+        self.try_write(&text(&frame.to_string()))
+    }
+
     /// Says that nothing more will be sent.
     ///
     /// # Panics
