@@ -4,6 +4,7 @@
 mod codec;
 mod http;
 mod protocol;
+mod replay;
 mod wire;
 
 use crate::check;
@@ -12,14 +13,15 @@ use crate::decode::decode;
 pub use codec::codec;
 pub use http::http;
 pub use protocol::protocol;
+pub use replay::replay;
 
 /// A target: it panics where something does not hold.
 pub type Target = fn(&[u8]);
 
 /// Each target by its name, which is that of its file in `fuzz/fuzz_targets/` and of its folder in
 /// `fuzz/corpus/`.
-pub const TARGETS: [(&str, Target); 4] =
-    [("codec", codec), ("http", http), ("hub", hub), ("protocol", protocol)];
+pub const TARGETS: [(&str, Target); 5] =
+    [("codec", codec), ("http", http), ("hub", hub), ("protocol", protocol), ("replay", replay)];
 
 /// Bytes as a script to a hub, every answer to the auditor and the reference.
 ///

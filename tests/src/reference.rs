@@ -26,7 +26,7 @@ pub enum Output {
 
 /// The reference hub. Epochs are called `epoch#0000001` and so on, made-up names `guest#000001` and
 /// so on, in the order in which they are given out; they are as long as the hub's.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reference {
     config: Config,
     wall_clock_ms: u64,
@@ -39,7 +39,7 @@ pub struct Reference {
     out: Vec<Output>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Session {
     conn: ConnId,
     user: String,
@@ -53,7 +53,7 @@ struct Session {
     refused_at: Option<Timestamp>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Membership {
     room: String,
     echo: bool,

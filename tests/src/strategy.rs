@@ -132,7 +132,8 @@ fn reading() -> impl Strategy<Value = Reading> {
     ]
 }
 
-fn greeting() -> impl Strategy<Value = Greeting> {
+/// Any wishes of somebody who connects.
+pub fn greeting() -> impl Strategy<Value = Greeting> {
     let name = prop::option::of(prop::sample::select(&NAMES[..]));
     let framing = prop_oneof![3 => Just(Framing::Lenient), 1 => Just(Framing::Strict)];
     (name, 0_u8..6, framing).prop_map(|(name, room, framing)| Greeting {
@@ -142,7 +143,8 @@ fn greeting() -> impl Strategy<Value = Greeting> {
     })
 }
 
-fn frame() -> impl Strategy<Value = Frame> {
+/// Any text of a client.
+pub fn frame() -> impl Strategy<Value = Frame> {
     let id = || prop_oneof![1 => Just(Id::None), 3 => Just(Id::Number), 1 => Just(Id::Text)];
     let name = prop::sample::select(&NAMES[..]);
     prop_oneof![

@@ -55,6 +55,11 @@ fn the_corpus_of_the_protocol_holds() {
 }
 
 #[test]
+fn the_corpus_of_recordings_holds() {
+    replay("replay");
+}
+
+#[test]
 fn each_target_has_a_file_and_a_corpus_and_nothing_else_is_there() {
     let known: BTreeSet<String> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
     for folder in ["fuzz_targets", "corpus"] {

@@ -3,7 +3,7 @@
 use roundtable::Timestamp;
 use serde_json::{Value, json};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Room {
     pub(super) name: String,
     pub(super) epoch: String,
