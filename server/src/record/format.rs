@@ -337,3 +337,59 @@ fn decode(payload: &[u8]) -> Result<Record, String> {
         _ => Err("a record of an unknown kind".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use roundtable::{ConnId, Framing, Greeting, RoomChoice};
+
+    use super::*;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    }
+
+    /// Whoever changes these bytes changes the version.
+    #[test]
+    fn the_bytes_of_this_version_stay_what_they_are() {
+        let conn = ConnId::new(300);
+        let room = RoomChoice::Named("lobby".parse().unwrap());
+        let name = Some("ann".parse().unwrap());
+        let events = [
+            Event::Connect { conn, greeting: Greeting { name, room, framing: Framing::Strict } },
+            Event::Text { conn, text: "hi".to_owned() },
+            Event::Binary { conn },
+            Event::Heard { conn },
+            Event::Backlog { conn, bytes: 70_000 },
+            Event::Flushed,
+            Event::Disconnect { conn },
+            Event::Tick,
+            Event::Drain { within: Duration::from_secs(30) },
+        ];
+        let mut found = Vec::new();
+        for event in events {
+            let mut bytes = Vec::new();
+            let at = Timestamp::from_millis(1500);
+            let start = open_entry(&mut bytes, at, &event, Text::Replaced);
+            close_entry(&mut bytes, start, 0x0102_0304);
+            found.push(hex(&bytes));
+        }
+        let mut bytes = Vec::new();
+        write_mark(&mut bytes, Mark { events: 10_000, hash: u64::MAX });
+        found.push(hex(&bytes));
+        let expected = [
+            "1c000000b98d196211010180cab5ee0100ac020103616e6e02056c6f626279010104030201",
+            "12000000b71167e5b3010180cab5ee0101ac020268690104030201",
+            "0f000000aa775e2998010180cab5ee0102ac020104030201",
+            "0f000000aae95e8354010180cab5ee0103ac020104030201",
+            "12000000b72504fba3010180cab5ee0104ac02f0a2040104030201",
+            "0d000000a89bcdd720010180cab5ee01050104030201",
+            "0f000000aa8d50631c010180cab5ee0106ac020104030201",
+            "0d000000a8906c1f6d010180cab5ee01070104030201",
+            "0f000000aa3dbdcbf3010180cab5ee01081e000104030201",
+            "0d000000a8258828d702904effffffffffffffffff01",
+        ];
+        assert_eq!(found, expected);
+    }
+}

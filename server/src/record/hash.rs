@@ -111,3 +111,64 @@ pub(crate) fn without_words(text: &str) -> Cow<'_, str> {
         _ => Cow::Borrowed(text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use roundtable::{CloseCode, ConnId, Recipients};
+
+    use super::*;
+
+    fn conn(number: u64) -> ConnId {
+        ConnId::new(number)
+    }
+
+    /// Whoever changes this changes the version of the format.
+    #[test]
+    fn the_hash_of_this_version_stays_what_it_is() {
+        let to = Recipients::Many { list: [1, 2, 3].map(conn).into(), except: Some(conn(2)) };
+        let commands = [
+            Command::Send { to, text: "hello".into() },
+            Command::Ping { conn: conn(1) },
+            Command::Close { conn: conn(3), code: CloseCode::Normal, queue: Queue::Drop },
+            Command::Drained,
+        ];
+        let mut running = Running::default();
+        assert_eq!(running.take(&[], Cow::Borrowed), 0);
+        let answer = running.take(&commands, Cow::Borrowed);
+        assert_eq!(running.scratch.len(), 1 + 8 + 16 + 8 + 5 + 9 + 12 + 1);
+        assert_eq!(answer, 949_594_190);
+        assert_eq!(running.mark(), Mark { events: 2, hash: 10_276_004_641_024_689_050 });
+    }
+
+    #[test]
+    fn every_part_of_a_command_counts() {
+        let to = |list: &[u64]| Recipients::Many {
+            list: list.iter().copied().map(conn).collect(),
+            except: None,
+        };
+        let send = |list: &[u64], text: &str| Command::Send { to: to(list), text: text.into() };
+        let answers = [
+            vec![send(&[1, 2], "a")],
+            vec![send(&[2, 1], "a")],
+            vec![send(&[1, 2], "b")],
+            vec![send(&[1], "a"), send(&[2], "a")],
+            vec![Command::Ping { conn: conn(1) }],
+            vec![Command::Close { conn: conn(1), code: CloseCode::Normal, queue: Queue::Drop }],
+            vec![Command::Close { conn: conn(1), code: CloseCode::Normal, queue: Queue::Flush }],
+            vec![Command::Close { conn: conn(1), code: CloseCode::TooBig, queue: Queue::Flush }],
+        ];
+        let hash = |commands: &Vec<Command>| Running::default().take(commands, Cow::Borrowed);
+        let found: std::collections::BTreeSet<u32> = answers.iter().map(hash).collect();
+        assert_eq!(found.len(), answers.len());
+    }
+
+    #[test]
+    fn only_the_words_of_an_error_are_left_out() {
+        let error =
+            r#"{"type":"error","id":1,"code":"bad_json","message":"x \" y","retry":"never"}"#;
+        let without = r#"{"type":"error","id":1,"code":"bad_json","message":,"retry":"never"}"#;
+        assert_eq!(without_words(error), without);
+        let other = r#"{"type":"message","message":"kept"}"#;
+        assert_eq!(without_words(other), other);
+    }
+}

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Write as _};
+use std::time::Duration;
 
 use roundtable::{Command, Config, ConnId, Event, Framing, Machine, Origin, PlainText, Timestamp};
 use tracing::error;
@@ -17,8 +18,11 @@ use super::mask::{Mask, Reading, Redaction, Text};
 /// The running hash stands in the recording at least after so many events.
 const MARK_EVERY: u64 = 10_000;
 
-/// More than this is not held back until the turn ends, in bytes.
+/// What is recorded is written when there is so much of it, in bytes.
 const BUFFER: usize = 1 << 16;
+
+/// And after so long: a write costs more than what it writes, so not every turn has one.
+const HELD_BACK: Duration = Duration::from_millis(100);
 
 /// How a recording is made.
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +35,9 @@ pub struct Options {
 
 /// A machine whose every event is recorded before it is handled, and every answer after.
 ///
-/// What is recorded goes to the system once a turn. If that fails, the machine goes on without being
-/// recorded, and one line in the log says so.
+/// What is recorded goes to the system ten times a second; for this the machine is ticked a little
+/// more often than it asks for. If it fails, the machine goes on without being recorded, and one line
+/// in the log says so.
 pub struct Recorder<M, P: Parts> {
     machine: M,
     tape: Option<Tape<P>>,
@@ -47,6 +52,8 @@ struct Tape<P: Parts> {
     written: u64,
     /// What is still to be written.
     buffer: Vec<u8>,
+    /// When it is to be written at the latest.
+    due: Option<Timestamp>,
     /// Where in the buffer the event begins that is being handled.
     pending: Option<usize>,
     mask: Mask,
@@ -89,6 +96,7 @@ impl<M: Machine, P: Parts> Recorder<M, P> {
             part_bytes: options.part_bytes,
             written: start.len() as u64,
             buffer: Vec::new(),
+            due: None,
             pending: None,
             lenient: HashSet::new(),
             running: Running::default(),
@@ -105,22 +113,18 @@ impl<M: Machine, P: Parts> Recorder<M, P> {
 impl<M: Machine, P: Parts> Machine for Recorder<M, P> {
     fn handle(&mut self, now: Timestamp, event: Event, commands: &mut Vec<Command>) {
         let Some(tape) = &mut self.tape else { return self.machine.handle(now, event, commands) };
-        let ends_turn = event == Event::Flushed;
         let text = tape.open(now, &event);
         let before = commands.len();
         self.machine.handle(now, event, commands);
-        let mut written = tape.close(text, &commands[before..]);
-        if ends_turn {
-            written = written.and_then(|()| tape.write());
-        }
-        if let Err(error) = written {
+        if let Err(error) = tape.close(now, text, &commands[before..]) {
             error!(%error, "recording stopped: the recording cannot be written");
             self.tape = None;
         }
     }
 
     fn next_deadline(&self) -> Option<Timestamp> {
-        self.machine.next_deadline()
+        let due = self.tape.as_ref().and_then(|tape| tape.due);
+        [self.machine.next_deadline(), due].into_iter().flatten().min()
     }
 }
 
@@ -155,7 +159,7 @@ impl<P: Parts> Tape<P> {
         text
     }
 
-    fn close(&mut self, text: Text, commands: &[Command]) -> io::Result<()> {
+    fn close(&mut self, now: Timestamp, text: Text, commands: &[Command]) -> io::Result<()> {
         let mask = &self.mask;
         let answer = self.running.take(commands, |told| match text {
             Text::Kept => mask.told(told),
@@ -179,7 +183,8 @@ impl<P: Parts> Tape<P> {
         if self.written + self.buffer.len() as u64 >= self.part_bytes {
             return self.begin_part(so_far);
         }
-        if self.buffer.len() >= BUFFER { self.write() } else { Ok(()) }
+        let due = *self.due.get_or_insert(now + HELD_BACK);
+        if due <= now || self.buffer.len() >= BUFFER { self.write() } else { Ok(()) }
     }
 
     fn mask<'a>(&mut self, event: &'a Event) -> (Cow<'a, Event>, Text) {
@@ -215,6 +220,7 @@ impl<P: Parts> Tape<P> {
         self.part.write_all(&self.buffer)?;
         self.written += self.buffer.len() as u64;
         self.buffer.clear();
+        self.due = None;
         Ok(())
     }
 

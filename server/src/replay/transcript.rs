@@ -164,3 +164,23 @@ impl fmt::Display for Line {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_does_nothing_to_a_terminal() {
+        let text = "\u{1b}[2Jred\r\n\u{9b}".to_owned();
+        let event = Event::Text { conn: ConnId::new(1), text };
+        let line = Line(event_line(&event)).to_string();
+        assert_eq!(line, "#1 text \\u{1b}[2Jred\\r\\n\\u{9b}");
+    }
+
+    #[test]
+    fn a_crowd_is_counted_and_a_few_are_named() {
+        assert_eq!(crowd([]), "0");
+        assert_eq!(crowd([1, 2].map(ConnId::new)), "2 (#1 #2)");
+        assert_eq!(crowd((1..=9).map(ConnId::new)), "9 (#1 #2 #3 #4 #5 #6 #7 #8 …)");
+    }
+}

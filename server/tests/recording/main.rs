@@ -178,6 +178,19 @@ fn the_first_event_with_other_commands_is_named() {
 }
 
 #[test]
+fn what_is_recorded_is_written_a_moment_later() {
+    let shelf = Shelf::default();
+    let mut recorder = Recorder::new(Deaf, config(), ORIGIN, shelf.clone(), SECRETS).unwrap();
+    let (mut commands, at) = (Vec::new(), Timestamp::from_millis);
+    assert_eq!(recorder.next_deadline(), None);
+    recorder.handle(at(10), Event::Flushed, &mut commands);
+    recorder.handle(at(60), Event::Flushed, &mut commands);
+    assert_eq!((recorder.next_deadline(), entries(&shelf).len()), (Some(at(110)), 0));
+    recorder.handle(at(110), Event::Tick, &mut commands);
+    assert_eq!((recorder.next_deadline(), entries(&shelf).len()), (None, 3));
+}
+
+#[test]
 fn the_event_that_a_machine_did_not_survive_is_recorded() {
     struct Mortal;
     impl Machine for Mortal {
@@ -244,6 +257,8 @@ proptest! {
         }
         // A driver that did this was none; and a hub would have answered something.
         let _no_panic = replay::check(&shelf.part(0));
+        let log = Log::open(shelf);
+        let _no_panic = replay::compare(&mut log.unwrap(), Config::default());
     }
 
     #[test]
