@@ -46,7 +46,7 @@ fn delayed_pieces() -> Fault {
 
 /// Each direction stands still once: in a head, in a frame, or between frames.
 fn a_stall_somewhere() -> Fault {
-    Fault::Stall { within: 500, lasting: Duration::from_millis(40) }
+    Fault::Stall { within: 500, lasting: Duration::from_millis(20) }
 }
 
 /// Plays a case over each network, against each runtime, all at a time: most of it is waiting.
