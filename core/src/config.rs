@@ -194,7 +194,8 @@ impl Config {
         // Below this a frame of the protocol does not fit.
         at_least("max_message_bytes", self.max_message_bytes, 256)?;
         at_most("max_message_bytes", self.max_message_bytes, 16 << 20)?;
-        at_most("max_depth", self.max_depth, 128)?;
+        // Many readers stop at 127, and a page of history nests `data` two deeper than it came.
+        at_most("max_depth", self.max_depth, 125)?;
         at_most("recent", self.recent, self.history_entries)?;
         if (self.byte_burst as usize) < self.max_message_bytes {
             return Err(ConfigError::new(

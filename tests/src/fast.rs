@@ -8,11 +8,14 @@ use std::time::Duration;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use crate::check;
+use roundtable::{Config, ConnId, Event, Greeting, Hub, Machine, Timestamp};
+
 use crate::decode::decode;
 use crate::generator::Limits;
 use crate::sim::{Kind, Mix, Plan};
 use crate::strategy::{Readers, scripts};
+use crate::subject::Subject as _;
+use crate::{ORIGIN, check};
 
 fn check_some(limits: Limits, readers: Readers, count: usize) {
     let mut runner = TestRunner::deterministic();
@@ -55,6 +58,22 @@ fn small_crowds_hold() {
         };
         plan.run().unwrap_or_else(|failure| panic!("seed {seed}: {failure}"));
     }
+}
+
+#[test]
+fn a_hub_in_a_box_is_a_hub() {
+    let hub = || Hub::begin(Config::default(), ORIGIN);
+    let (mut bare, mut boxed): (_, Box<dyn Machine>) = (hub(), Box::new(hub()));
+    let conn = ConnId::new(1);
+    let connect = Event::Connect { conn, greeting: Greeting::default() };
+    for event in [connect, Event::Flushed] {
+        let (mut commands, mut same) = (Vec::new(), Vec::new());
+        bare.handle(Timestamp::ZERO, event.clone(), &mut commands);
+        boxed.handle(Timestamp::ZERO, event, &mut same);
+        assert_eq!(commands, same);
+        assert_eq!(bare.next_deadline(), boxed.next_deadline());
+    }
+    assert!(bare.next_deadline().is_some());
 }
 
 #[test]

@@ -238,7 +238,7 @@ fn the_configuration_is_limited() {
         ("rooms_per_session", |config, value| config.rooms_per_session = value, 1, COUNT),
         ("members_per_room", |config, value| config.members_per_room = value, 1, COUNT),
         ("max_message_bytes", |config, value| config.max_message_bytes = value, 256, 65_052),
-        ("max_depth", |config, value| config.max_depth = value, 1, 128),
+        ("max_depth", |config, value| config.max_depth = value, 1, 125),
         ("turn_events", |config, value| config.turn_events = value, 1, 196),
         ("turn_bytes", |config, value| config.turn_bytes = value, 1, 96 * KIB),
         ("history_entries", |config, value| config.history_entries = value, 50, COUNT),
@@ -299,10 +299,20 @@ fn relations_of_the_configuration_say_what_to_do() {
     assert_eq!(text, format!("byte_burst 32767: {remedy}"));
     let (setting, text, _) = with(|config| config.ping_after = Duration::ZERO);
     assert_eq!((setting, &*text), ("ping_after", "ping_after 0ns: must be from 1s to 100 days"));
+    let (setting, ..) = with(|config| config.reserve_bytes = 128 * 1024 + 1);
+    assert_eq!(setting, "reserve_bytes");
     let (_, text, _) = with(|config| config.recent = 257);
     assert_eq!(text, "recent 257: must be at most 256");
     let (_, text, _) = with(|config| config.window_bytes = (1 << 30) + 1);
     assert_eq!(text, "window_bytes 1073741825: must be at most 1073741824");
+}
+
+#[test]
+fn a_frame_is_as_long_as_rfc_6455_says() {
+    let lengths = [(0, 2), (125, 127), (126, 130), (0xFFFF, 0x1_0003), (0x1_0000, 0x1_000A)];
+    for (payload, frame) in lengths {
+        assert_eq!(roundtable::frame_len(payload), frame);
+    }
 }
 
 #[test]

@@ -255,7 +255,7 @@ fn a_configuration_is_checked_and_says_what_to_do() {
     assert_eq!(tight().validate(), Ok(()));
     check(|c| c.ping_after = Duration::ZERO, "ping_after 0ns: must be from 1s to 100 days");
     check(|c| c.max_sessions = 0, "max_sessions 0: must be at least 1");
-    check(|c| c.max_depth = 1000, "max_depth 1000: must be at most 128");
+    check(|c| c.max_depth = 1000, "max_depth 1000: must be at most 125");
     check(|c| c.recent = 1000, "recent 1000: must be at most 256");
     check(
         |c| c.byte_burst = 10,
