@@ -71,6 +71,39 @@ mod tests {
     }
 
     #[test]
+    fn the_mixer_is_splitmix64() {
+        // The first values of splitmix64 from the seeds 0 and 1.
+        assert_eq!(mix(0), 0xE220_A839_7B1D_CDAF);
+        assert_eq!(mix(1), 0x910A_2DEC_8902_5CC1);
+    }
+
+    #[test]
+    fn values_stay_what_they_are() {
+        // Recordings hold what was drawn: another value would make them another day.
+        let purposes = [Purpose::Epoch, Purpose::Name, Purpose::Ping, Purpose::Return];
+        let drawn = purposes.map(|purpose| draw(7, purpose, 3, 2));
+        assert_eq!(
+            drawn,
+            [
+                0x9886_5C40_6804_6190,
+                0x2979_BE3D_30BB_41A6,
+                0x46DE_6B03_A751_A590,
+                0xCE5F_F124_BC42_DA3B
+            ]
+        );
+        let permuted = purposes.map(|purpose| permute(7, purpose, 2));
+        assert_eq!(
+            permuted,
+            [
+                0xD8CE_878C_44A4_1D2E,
+                0x318C_9A75_F0C8_8B61,
+                0x4E26_5A35_1BF7_D53C,
+                0xE228_5900_72F1_FB78
+            ]
+        );
+    }
+
+    #[test]
     fn digits_are_the_lowest_bits() {
         assert_eq!(digits::<3>(0b00001_00010_11111), ['1', '2', 'z']);
     }

@@ -2,8 +2,8 @@
 //! it, in a file that plays again. This file does not know how a recording is played.
 //!
 //! A recording is one file or several parts of it, `FILE`, `FILE.1`, `FILE.2`, each of them with a
-//! head of its own. The files below say more: [`format`] what the bytes are, [`hash`] what the
-//! hashes are of, [`mask`] what is not told.
+//! head of its own. The files below say more: `format` what the bytes are, `hash` what the
+//! hashes are of, `mask` what is not told.
 
 pub(crate) mod files;
 pub(crate) mod format;

@@ -405,7 +405,8 @@ impl Audit {
         let reason = CLOSES.iter().find(|(known, _)| *known == number).map(|(_, reason)| *reason);
         assert!(reason.is_some() && frame.reason.as_deref() == reason, "{frame:?}");
         let reader = self.readers[slot].as_mut().expect("a live client");
-        reader.bye = Some(number);
+        let again = reader.bye.replace(number) == Some(number);
+        hold!(self.checked, OneClose, !again, "{:?} is told twice: {frame:?}", reader.conn);
         reader.refused = reader.user.is_none();
     }
 }

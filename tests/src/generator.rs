@@ -103,7 +103,7 @@ impl Limits {
             turn_events: 4,
             turn_bytes: 512,
             window_bytes: 6000,
-            budget_bytes: 6000,
+            budget_bytes: 7000,
             history_entries: 30,
             history_bytes: 6000,
             history_age: Duration::from_mins(1),

@@ -1,5 +1,5 @@
 //! The invariants by name and number, and how often each was checked. This file does not know how
-//! one is checked; the auditor and the driver do, each with [`hold!`].
+//! one is checked; the auditor and the driver do, each with `hold!`.
 
 use std::fmt;
 

@@ -9,6 +9,7 @@ use roundtable::{
 use serde_json::{Value, json};
 
 use crate::ORIGIN;
+use crate::generator::Limits;
 
 /// A hub and whoever talks to it.
 struct Table {
@@ -313,6 +314,64 @@ fn a_frame_is_as_long_as_rfc_6455_says() {
     for (payload, frame) in lengths {
         assert_eq!(roundtable::frame_len(payload), frame);
     }
+}
+
+#[test]
+fn a_window_is_filled_to_its_last_byte() {
+    let config = Config {
+        message_burst: 100_000,
+        byte_burst: u32::MAX - 1,
+        max_message_bytes: 256,
+        ..Limits::Tiny.config()
+    };
+    let window = config.window_bytes;
+    let mut table = Table::new(config);
+    table.connect(1);
+    let conn = ConnId::new(1);
+    let free = |table: &Table| window - table.hub.queued_for(conn).unwrap_or(window);
+    let ping = |pad: usize| json!({ "type": "ping", "id": "x".repeat(pad) }).to_string();
+    // No `Flushed` comes: what is sent piles up.
+    while free(&table) > 400 {
+        assert_eq!(table.ask(1, &ping(60)), "pong");
+    }
+    let before = free(&table);
+    assert_eq!(table.ask(1, &ping(1)), "pong");
+    let shortest = before - free(&table);
+    let mut pads = (free(&table) - shortest).min(60);
+    assert_eq!(table.ask(1, &ping(pads)), "pong");
+    while free(&table) >= shortest + 62 {
+        assert_eq!(table.ask(1, &ping(1)), "pong");
+    }
+    pads = free(&table) - shortest + 1;
+    assert_eq!(table.ask(1, &ping(pads)), "pong");
+    assert_eq!(free(&table), 0);
+    assert_eq!(table.say(1, &ping(1)), [json!(4001)]);
+}
+
+#[test]
+fn a_hub_tells_what_it_is() {
+    let mut table = Table::new(Limits::Tiny.config());
+    assert!(table.hub.is_clean());
+    let (ann, bob) = (ConnId::new(1), ConnId::new(2));
+    table.connect(1);
+    assert!(!table.hub.is_clean());
+    table.connect(2);
+    table.join(1, "a");
+    table.join(2, "a");
+    let words = format!("{:?}", table.hub);
+    assert!(words.starts_with("Hub {") && words.contains("sessions: 2, rooms: 1"), "{words}");
+    assert_eq!(table.hub.queued_for(ConnId::new(3)), None);
+    let publish = json!({ "type": "publish", "room": "a", "data": "x".repeat(200) }).to_string();
+    while !table.hub.is_lagging(ann) {
+        assert!(!table.hub.is_lagging(bob), "bob has sent as much as ann was sent");
+        table.say(2, &publish);
+        // Bob takes everything at once.
+        let mut commands = Vec::new();
+        let left = table.hub.queued_for(ann).expect("ann is there");
+        table.hub.handle(table.now, Event::Backlog { conn: ann, bytes: left }, &mut commands);
+        table.hub.handle(table.now, Event::Flushed, &mut commands);
+    }
+    assert!(!table.hub.is_lagging(ConnId::new(3)));
 }
 
 #[test]
