@@ -218,6 +218,35 @@ fn what_a_room_keeps_is_limited() {
     assert_eq!(history(&mut table, ""), (vec![], false));
 }
 
+#[test]
+fn what_a_room_keeps_is_limited_to_the_byte() {
+    for (spare, all_kept) in [(0, true), (1, false)] {
+        let mut table = Table::new(Limits::Tiny.config());
+        table.connect(1);
+        table.join(1, "a");
+        let mut say = |bytes: usize| {
+            let publish = |pad: usize| {
+                json!({ "type": "publish", "room": "a", "data": "x".repeat(pad) }).to_string()
+            };
+            let head = "{'type':'message','room':'a','seq':10,'from':'guest-123456','data':'',";
+            let frame = head.len() + "'ts':1785578400000}".len();
+            table.say(1, &publish(bytes - frame));
+            table.tell(1, Event::Flushed);
+        };
+        // The first places have one digit less than the others.
+        (0..29).for_each(|_| say(200));
+        say(200 + 9 + spare);
+        let told = table.say(1, r#"{"type":"history","id":1,"room":"a"}"#);
+        let join = json!({
+            "type": "join", "id": 1, "room": "a",
+            "since": { "epoch": told[0]["epoch"], "seq": 0 },
+        });
+        table.connect(2);
+        let recovered = table.say(2, &join.to_string())[0]["recovered"] == true;
+        assert_eq!(recovered, all_kept, "with {spare} bytes too many");
+    }
+}
+
 /// A field of the configuration with its bounds, both included, when the others are the default.
 type Bounds = (&'static str, fn(&mut Config, usize), usize, usize);
 
