@@ -78,7 +78,8 @@ impl<M: Subject, O: Observer> Driver<M, O> {
                 let exact =
                     due.is_some_and(|due| if punctual { due == awake } else { due <= awake });
                 let unanswered = socket.pinged_at > Some(socket.alive_at);
-                let held = exact && unanswered;
+                // A ping from before an absence proves nothing.
+                let held = exact && unanswered && socket.pinged_at >= Some(self.awoke_at);
                 hold!(self.audit.checked, ExactTimes, held, "closed at {awake:?}: {socket:?}");
             }
             CloseCode::SlowConsumer => {

@@ -94,8 +94,8 @@ impl Swarm {
         Self {
             config: config(clients, rng),
             habits,
-            // From two texts a second to fifty, of all together.
-            every: Duration::from_millis(wild(rng, 20, 500).into()) * u32::from(clients),
+            // From a text in two seconds to ten in one, of all together.
+            every: Duration::from_millis(wild(rng, 100, 2000).into()) * u32::from(clients),
             stay: Duration::from_secs(wild(rng, 5, 3600).into()),
             faults: rng.bool().then(|| Duration::from_secs(wild(rng, 60, 7200).into())),
             latency: Duration::from_millis(maybe(rng, 5000).into()),
