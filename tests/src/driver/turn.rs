@@ -161,10 +161,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         self.turn_bytes = 0;
         self.commanded = false;
         let mut slots = core::mem::take(&mut self.touched);
-        let waiting = self.backlogged.iter().copied();
-        let waiting =
-            waiting.filter(|slot| self.sockets[*slot].as_ref().is_some_and(|s| !s.touched));
-        slots.extend(waiting.collect::<Vec<_>>());
+        slots.extend(self.looks_due().collect::<Vec<_>>());
         let mut read = Vec::new();
         for &slot in &slots {
             self.offer(slot, &mut read);
@@ -184,6 +181,16 @@ impl<M: Subject, O: Observer> Driver<M, O> {
                 self.post_after(slot, there_and_back, What::Heard);
             }
         }
+    }
+
+    /// Slots where nothing was sent, and that must be looked at all the same.
+    fn looks_due(&self) -> impl Iterator<Item = usize> + '_ {
+        let waiting = self.backlogged.iter().copied();
+        waiting.filter(|slot| {
+            let socket = self.sockets[*slot].as_ref();
+            let untouched = socket.filter(|socket| !socket.touched);
+            untouched.and_then(|socket| socket.next_look()).is_some_and(|at| at <= self.now)
+        })
     }
 
     fn offer(&mut self, slot: usize, read: &mut Vec<(usize, ConnId)>) {
@@ -241,7 +248,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
     pub(super) fn quiesce(&mut self) {
         for _ in 0..MOST_TURNS {
             let idle = self.turn_events == 0 && self.touched.is_empty() && !self.commanded;
-            if !idle || !self.backlogged.is_empty() {
+            if !idle || self.looks_due().next().is_some() {
                 self.end_turn();
             }
             if self.drained {
