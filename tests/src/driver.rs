@@ -50,9 +50,9 @@ pub struct Driver<M, O> {
     sockets: Vec<Option<Box<Socket>>>,
     live: usize,
     minted: u64,
-    /// Slots that the turn has to look at, and slots where something is queued.
+    /// Slots that the turn has to look at, and those to look at later though nothing is sent there.
     touched: Vec<usize>,
-    backlogged: BTreeSet<usize>,
+    looks: BTreeSet<(Timestamp, usize)>,
     /// All that is held, and reported, for all together.
     held: usize,
     reported: usize,
@@ -136,7 +136,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             live: 0,
             minted: 0,
             touched: Vec::new(),
-            backlogged: BTreeSet::new(),
+            looks: BTreeSet::new(),
             held: 0,
             reported: 0,
             arrivals: BinaryHeap::new(),
@@ -415,7 +415,9 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         let socket = self.sockets[slot].take().expect("a live connection");
         self.held -= socket.held();
         self.reported -= socket.reported;
-        self.backlogged.remove(&slot);
+        if let Some(at) = socket.look_at {
+            self.looks.remove(&(at, slot));
+        }
         if socket.touched {
             // The slot's next connection must not be looked at twice in a turn.
             self.touched.retain(|of| *of != slot);

@@ -64,6 +64,8 @@ pub(crate) struct Socket {
     pub(crate) passed: [Debt; 2],
     /// Whether it is on the driver's list of those that a turn touched.
     pub(crate) touched: bool,
+    /// When the driver means to look at it again though nothing is sent.
+    pub(crate) look_at: Option<Timestamp>,
 }
 
 /// A slow reader saves up what it did not take, up to this: its kernel's buffer.
@@ -101,6 +103,7 @@ impl Socket {
             last_send: 0,
             passed: [Debt::default(); 2],
             touched: false,
+            look_at: None,
         }
     }
 
@@ -117,10 +120,6 @@ impl Socket {
     /// Whether a flush has anything to do.
     pub(crate) fn is_uncovered(&self) -> bool {
         self.staged + self.offered > 0
-    }
-
-    pub(crate) fn is_backlogged(&self) -> bool {
-        self.queued + self.reported > 0
     }
 
     pub(crate) fn heard(&mut self, clock: Clock) {

@@ -92,9 +92,8 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             }
             CloseCode::MemoryPressure => {
                 let (reported, most) = (self.reported, self.config.budget_bytes);
-                let largest =
-                    self.backlogged.iter().filter_map(|slot| self.sockets[*slot].as_ref());
-                let largest = largest.map(|socket| socket.reported).max();
+                let reports = self.sockets.iter().flatten().map(|socket| socket.reported);
+                let largest = reports.max();
                 let fair = reported > most && largest == Some(socket.reported);
                 hold!(self.audit.checked, Bounded, fair, "{conn:?} closed at {reported} bytes");
             }
@@ -149,13 +148,17 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             return;
         }
         self.looked_at = self.now;
-        let most = self.config.ping_after * 11 / 10 + self.config.pong_wait;
-        let awake = self.clock().awake;
+        let (awake, awoke_at) = (self.clock().awake, self.awoke_at);
         for socket in self.sockets.iter().flatten() {
-            let silent = awake.saturating_since(socket.alive_at.max(self.awoke_at));
-            let stuck_at = socket.stuck_at.map(|at| at.max(self.awoke_at));
+            let unanswered = socket.pinged_at.filter(|at| *at > socket.alive_at && *at >= awoke_at);
+            // A short absence may have made the ping late; the close counts from the ping.
+            let silent_until = match unanswered {
+                Some(pinged_at) => pinged_at + self.config.pong_wait,
+                None => socket.alive_at.max(awoke_at) + self.config.ping_after * 11 / 10,
+            };
+            let stuck_at = socket.stuck_at.map(|at| at.max(awoke_at));
             let stuck = stuck_at.map_or(Duration::ZERO, |at| awake.saturating_since(at));
-            let alive = silent <= most && stuck <= self.config.write_timeout;
+            let alive = awake <= silent_until && stuck <= self.config.write_timeout;
             hold!(self.audit.checked, DeadlinesKept, alive, "should be closed: {socket:?}");
         }
     }

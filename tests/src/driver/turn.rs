@@ -185,12 +185,8 @@ impl<M: Subject, O: Observer> Driver<M, O> {
 
     /// Slots where nothing was sent, and that must be looked at all the same.
     fn looks_due(&self) -> impl Iterator<Item = usize> + '_ {
-        let waiting = self.backlogged.iter().copied();
-        waiting.filter(|slot| {
-            let socket = self.sockets[*slot].as_ref();
-            let untouched = socket.filter(|socket| !socket.touched);
-            untouched.and_then(|socket| socket.next_look()).is_some_and(|at| at <= self.now)
-        })
+        let due = self.looks.iter().take_while(|(at, _)| *at <= self.now).map(|(_, slot)| *slot);
+        due.filter(|slot| self.sockets[*slot].as_ref().is_some_and(|socket| !socket.touched))
     }
 
     fn offer(&mut self, slot: usize, read: &mut Vec<(usize, ConnId)>) {
@@ -217,12 +213,14 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         let Some(socket) = &mut self.sockets[slot] else { return };
         let (conn, before) = (socket.conn, socket.reported);
         let level = socket.report(clock);
-        let backlogged = socket.is_backlogged();
-        if backlogged || before > 0 {
-            if backlogged {
-                self.backlogged.insert(slot);
-            } else {
-                self.backlogged.remove(&slot);
+        let look_at = socket.next_look();
+        let looked_at = core::mem::replace(&mut socket.look_at, look_at);
+        if look_at != looked_at {
+            if let Some(at) = looked_at {
+                self.looks.remove(&(at, slot));
+            }
+            if let Some(at) = look_at {
+                self.looks.insert((at, slot));
             }
         }
         if let Some(bytes) = level {
@@ -286,10 +284,9 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             let deadline = self.machine.next_deadline();
             let overdue = deadline.is_some_and(|deadline| deadline < self.now);
             hold!(self.audit.checked, DeadlinesKept, !overdue, "{deadline:?} is over");
-            let looks = self.backlogged.iter().filter_map(|slot| self.sockets[*slot].as_ref());
-            let looks = looks.filter_map(|socket| socket.next_look());
+            let look = self.looks.first().map(|(at, _)| *at);
             let arrival = self.arrivals.peek().map(|Reverse(first)| first.at);
-            let next = looks.chain(deadline).chain(arrival).min();
+            let next = [look, deadline, arrival].into_iter().flatten().min();
             self.now = next.map_or(until, |next| next.clamp(self.now, until));
             self.quiesce();
         }
