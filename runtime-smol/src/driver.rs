@@ -216,6 +216,11 @@ mod tests {
         (driver, slots.remove(0), events_in, signals_in)
     }
 
+    /// How many frames there are, each with one letter.
+    fn frames(turn: &Turn) -> usize {
+        turn.sends.iter().map(|(_, piece)| piece.len()).sum::<usize>() / roundtable::frame_len(1)
+    }
+
     fn text(text: &str) -> Event {
         Event::Text { conn: CONN, text: text.to_owned() }
     }
@@ -232,7 +237,7 @@ mod tests {
             assert!(future::poll_once(&mut run).await.is_none());
             assert_eq!(handed(), [text("a"), Event::Flushed]);
             let first: Turn = slot.turns.try_recv().expect("the turn is posted");
-            assert_eq!(first.sends.len(), 1);
+            assert_eq!(frames(&first), 1);
 
             // While the shard is busy with that, no further turn comes to its end.
             events.send(text("b")).await.expect("room");
@@ -248,14 +253,14 @@ mod tests {
             // A turn is two events here; the third begins the next one.
             let turn = [backlog, Event::Flushed, text("b"), text("c"), Event::Flushed, text("d")];
             assert_eq!(handed(), turn);
-            assert_eq!(slot.turns.try_recv().expect("the turn is posted").sends.len(), 2);
+            assert_eq!(frames(&slot.turns.try_recv().expect("the turn is posted")), 2);
 
             signals.try_send(Signal::Report { shard: 0 }).expect("room");
             signals.try_send(Signal::Stop).expect("room");
-            for sends in [1, 0] {
+            for sent in [1, 0] {
                 slot.answers.try_send(Turn::default()).expect("room");
                 assert!(future::poll_once(&mut run).await.is_none());
-                assert_eq!(slot.turns.try_recv().expect("a turn").sends.len(), sends);
+                assert_eq!(frames(&slot.turns.try_recv().expect("a turn")), sent);
             }
             slot.answers.try_send(Turn::default()).expect("room");
             assert!(future::poll_once(&mut run).await.expect("it is drained").is_ok());
@@ -272,7 +277,7 @@ mod tests {
         events.try_send(text("a")).expect("room");
         assert!(smol::block_on(future::poll_once(&mut run)).is_none());
         assert_eq!(handed(), [text("a")]);
-        assert_eq!(slot.turns.try_recv().expect("the turn is posted").sends.len(), 1);
+        assert_eq!(frames(&slot.turns.try_recv().expect("the turn is posted")), 1);
         slot.answers.try_send(Turn::default()).expect("room");
         assert!(smol::block_on(future::poll_once(&mut run)).is_none());
         assert_eq!(handed(), [Event::Flushed]);

@@ -4,7 +4,7 @@
 use std::mem;
 
 use roundtable::{CloseCode, Command, ConnId, Queue, Recipients};
-use roundtable_server::frame::{self, Frame};
+use roundtable_server::{Frame, Sends};
 use smol::channel::{Receiver, Sender, bounded};
 
 use crate::table::shard_of;
@@ -13,7 +13,8 @@ use crate::table::shard_of;
 /// its vectors are used again.
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
-    /// Frames and who gets them, in order. A shard serves only its own of the recipients.
+    /// Bytes of whole frames and who gets them, in order. A shard serves only its own of the
+    /// recipients.
     pub(crate) sends: Vec<(Recipients, Frame)>,
     /// The connections to close, after the sends: the machine names them in no later command.
     pub(crate) closes: Vec<(ConnId, CloseCode, Queue)>,
@@ -38,7 +39,7 @@ struct Link {
     next: Turn,
     /// An empty one, to be the next.
     spare: Turn,
-    /// The number of the last frame that it was given.
+    /// The number of the last piece that it was given.
     given: u64,
     /// Whether it must be posted.
     touched: bool,
@@ -54,9 +55,10 @@ pub(crate) struct ShardLost;
 #[derive(Debug)]
 pub(crate) struct Shards {
     links: Vec<Link>,
-    /// How many frames there were.
-    sends: u64,
-    ping: Frame,
+    /// What was commanded since the last turn was posted.
+    sends: Sends,
+    /// How many pieces there were.
+    pieces: u64,
 }
 
 impl Shards {
@@ -78,12 +80,12 @@ impl Shards {
                 (link, Slot { turns: shard_turns, answers: shard_answers })
             })
             .unzip();
-        (Self { links, sends: 0, ping: frame::ping() }, slots)
+        (Self { links, sends: Sends::default(), pieces: 0 }, slots)
     }
 
     /// Whether something is on its way to a shard or must be.
     pub(crate) fn are_busy(&self) -> bool {
-        self.links.iter().any(|link| link.posted || link.touched)
+        !self.sends.is_empty() || self.links.iter().any(|link| link.posted || link.touched)
     }
 
     /// Sees to it that the shard takes part in this turn.
@@ -94,11 +96,8 @@ impl Shards {
     /// Collects one command. Returns whether it was [`Command::Drained`].
     pub(crate) fn carry_out(&mut self, command: Command) -> bool {
         match command {
-            Command::Send { to, text } => self.send(&to, &frame::text(&text)),
-            Command::Ping { conn } => {
-                let ping = self.ping.clone();
-                self.send(&Recipients::One(conn), &ping);
-            }
+            Command::Send { to, text } => self.sends.text(&to, &text),
+            Command::Ping { conn } => self.sends.ping(&Recipients::One(conn)),
             Command::Close { conn, code, queue } => {
                 let link = &mut self.links[shard_of(conn)];
                 link.touched = true;
@@ -124,6 +123,10 @@ impl Shards {
 
     /// Posts the turn to the shards that take part in it. The turn before must have been answered.
     pub(crate) fn post(&mut self) -> Result<(), ShardLost> {
+        for (to, piece) in self.sends.drain() {
+            self.pieces += 1;
+            give(&mut self.links, self.pieces, &to, &piece);
+        }
         for link in self.links.iter_mut().filter(|link| link.touched) {
             let turn = mem::replace(&mut link.next, mem::take(&mut link.spare));
             link.turns.try_send(turn).map_err(|_closed| ShardLost)?;
@@ -132,23 +135,22 @@ impl Shards {
         }
         Ok(())
     }
+}
 
-    /// Gives a frame to each shard that has one of `to`. The walk ends when all of them have it.
-    fn send(&mut self, to: &Recipients, frame: &Frame) {
-        self.sends += 1;
-        let mut missing = self.links.len();
-        for conn in to.iter() {
-            let link = &mut self.links[shard_of(conn)];
-            if link.given == self.sends {
-                continue;
-            }
-            link.given = self.sends;
-            link.touched = true;
-            link.next.sends.push((to.clone(), frame.clone()));
-            missing -= 1;
-            if missing == 0 {
-                return;
-            }
+/// Gives a piece to each shard that has one of `to`. The walk ends when all of them have it.
+fn give(links: &mut [Link], number: u64, to: &Recipients, piece: &Frame) {
+    let mut missing = links.len();
+    for conn in to.iter() {
+        let link = &mut links[shard_of(conn)];
+        if link.given == number {
+            continue;
+        }
+        link.given = number;
+        link.touched = true;
+        link.next.sends.push((to.clone(), piece.clone()));
+        missing -= 1;
+        if missing == 0 {
+            return;
         }
     }
 }

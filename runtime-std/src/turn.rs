@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use roundtable::{Command, ConnId, Event, Greeting, Machine};
-use roundtable_server::{Frame, frame};
+use roundtable::{Command, ConnId, Event, Greeting, Machine, Recipients};
+use roundtable_server::{Frame, Sends, frame};
 use tracing::{debug, info};
 
 use crate::Shared;
@@ -38,6 +38,8 @@ pub(crate) struct Owner<M> {
     machine: M,
     sockets: Sockets,
     commands: Vec<Command>,
+    /// What was commanded, and is not queued for its sockets yet.
+    sends: Sends,
     shared: Arc<Shared>,
     is_drained: bool,
 }
@@ -49,7 +51,8 @@ impl<M: Machine> Owner<M> {
         notes: SyncSender<Note>,
     ) -> io::Result<Self> {
         let sockets = Sockets::new(&shared.settings, notes)?;
-        Ok(Self { machine, sockets, commands: Vec::new(), shared, is_drained: false })
+        let (commands, sends) = (Vec::new(), Sends::default());
+        Ok(Self { machine, sockets, commands, sends, shared, is_drained: false })
     }
 
     /// Takes turns until the machine has drained and every socket is closed.
@@ -68,11 +71,13 @@ impl<M: Machine> Owner<M> {
             if self.machine.next_deadline().is_some_and(|due| due <= self.shared.clock.now()) {
                 self.handle(Event::Tick);
             }
+            queue_sends(&mut self.sends, &mut self.sockets);
             self.sockets.flush(self.shared.clock.now());
             while let Some((conn, bytes)) = self.sockets.next_report() {
                 self.handle(Event::Backlog { conn, bytes });
             }
             self.handle(Event::Flushed);
+            queue_sends(&mut self.sends, &mut self.sockets);
         }
         info!("stopped");
     }
@@ -100,6 +105,7 @@ impl<M: Machine> Owner<M> {
             Note::Pong { conn, frame } => self.sockets.pong(conn, frame),
             Note::Closing { conn, frame } => {
                 self.disconnect(conn);
+                queue_sends(&mut self.sends, &mut self.sockets);
                 self.sockets.answer_close(conn, frame, self.shared.clock.now());
             }
             Note::Writable { conn } => self.sockets.is_writable(conn),
@@ -128,11 +134,8 @@ impl<M: Machine> Owner<M> {
         self.machine.handle(self.shared.clock.now(), event, &mut self.commands);
         for command in self.commands.drain(..) {
             match command {
-                Command::Send { to, text } => {
-                    let frame = frame::text(&text);
-                    to.iter().for_each(|conn| self.sockets.send(conn, &frame));
-                }
-                Command::Ping { conn } => self.sockets.send(conn, &frame::ping()),
+                Command::Send { to, text } => self.sends.text(&to, &text),
+                Command::Ping { conn } => self.sends.ping(&Recipients::One(conn)),
                 Command::Close { conn, code, queue } => {
                     debug!(
                         conn = conn.get(),
@@ -140,11 +143,20 @@ impl<M: Machine> Owner<M> {
                         reason = code.reason(),
                         "closing"
                     );
+                    queue_sends(&mut self.sends, &mut self.sockets);
                     self.sockets.close(conn, frame::close(code), queue, self.shared.clock.now());
                 }
                 Command::Drained => self.is_drained = true,
             }
         }
+    }
+}
+
+/// Queues for each socket what it is sent: at the end of a turn, and before a close, behind which
+/// nothing can be queued.
+fn queue_sends(sends: &mut Sends, sockets: &mut Sockets) {
+    for (to, piece) in sends.drain() {
+        to.iter().for_each(|conn| sockets.send(conn, &piece));
     }
 }
 

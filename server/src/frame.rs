@@ -19,9 +19,19 @@ pub fn text(text: &str) -> Frame {
     encode(TEXT, text.as_bytes())
 }
 
+/// The same, behind what is in `into`.
+pub fn write_text(into: &mut Vec<u8>, text: &str) {
+    write(into, TEXT, text.as_bytes());
+}
+
 /// A ping without payload.
 pub fn ping() -> Frame {
     encode(PING, &[])
+}
+
+/// The same, behind what is in `into`.
+pub fn write_ping(into: &mut Vec<u8>) {
+    write(into, PING, &[]);
 }
 
 /// The answer to a ping, with the ping's payload.
@@ -46,23 +56,28 @@ pub fn close_echo(code: Option<u16>) -> Frame {
     code.map_or_else(|| encode(CLOSE, &[]), |code| encode(CLOSE, &code.to_be_bytes()))
 }
 
-/// One final frame, as RFC 6455 §5.2 lays it out.
 fn encode(opcode: u8, payload: &[u8]) -> Frame {
-    let mut frame = Vec::with_capacity(frame_len(payload.len()));
-    frame.push(0x80 | opcode);
+    let mut frame = Vec::new();
+    write(&mut frame, opcode, payload);
+    frame.into()
+}
+
+/// One final frame, as RFC 6455 §5.2 lays it out.
+fn write(into: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+    into.reserve(frame_len(payload.len()));
+    into.push(0x80 | opcode);
     if let Ok(len) = u8::try_from(payload.len())
         && len <= 125
     {
-        frame.push(len);
+        into.push(len);
     } else if let Ok(len) = u16::try_from(payload.len()) {
-        frame.push(126);
-        frame.extend_from_slice(&len.to_be_bytes());
+        into.push(126);
+        into.extend_from_slice(&len.to_be_bytes());
     } else {
-        frame.push(127);
-        frame.extend_from_slice(&(payload.len() as u64).to_be_bytes());
+        into.push(127);
+        into.extend_from_slice(&(payload.len() as u64).to_be_bytes());
     }
-    frame.extend_from_slice(payload);
-    frame.into()
+    into.extend_from_slice(payload);
 }
 
 #[cfg(test)]

@@ -15,10 +15,12 @@ mod page;
 pub mod record;
 pub mod replay;
 mod scanner;
+mod sends;
 mod settings;
 
 pub use codec::{Codec, Input};
 pub use door::{Door, Knock, Readiness};
 pub use frame::Frame;
 pub use outbox::Outbox;
+pub use sends::Sends;
 pub use settings::{Invocation, LogFormat, Origins, Recording, Settings, SettingsError, Wire};
