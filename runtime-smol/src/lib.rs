@@ -19,6 +19,7 @@
 mod accept;
 mod clock;
 mod conn;
+mod deliveries;
 mod driver;
 mod reader;
 mod shard;

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use roundtable::{CloseCode, ConnId, Event, Queue};
+use roundtable::{CloseCode, ConnId, Event, Queue, Timestamp};
 use roundtable_server::{Frame, Input, frame};
 use smol::channel::{Receiver, Sender, bounded};
 use smol::{Async, LocalExecutor, Timer, future};
@@ -18,6 +18,7 @@ use crate::Shared;
 use crate::accept::Admitted;
 use crate::clock::timer;
 use crate::conn::Conn;
+use crate::deliveries::Deliveries;
 use crate::driver::Signal;
 use crate::reader;
 use crate::table::{Table, shard_of};
@@ -79,13 +80,6 @@ impl Drop for Alarm {
     }
 }
 
-/// A frame for a connection, by its place in the turn.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Delivery {
-    conn: ConnId,
-    send: usize,
-}
-
 /// The life of a shard's thread: it ends when the hub's loop is over and all connections have ended.
 pub(crate) fn run(start: Start) {
     let _alarm = Alarm(start.signals.clone());
@@ -128,7 +122,7 @@ impl Shard {
 
     /// Carries out the hub's turns until its loop is over.
     async fn take_turns(self: &Rc<Self>, slot: Slot) {
-        let mut deliveries = Vec::new();
+        let mut deliveries = Deliveries::default();
         while let Ok(mut turn) = slot.turns.recv().await {
             self.carry_out(&mut turn, &mut deliveries);
             if slot.answers.try_send(turn).is_err() {
@@ -138,16 +132,18 @@ impl Shard {
     }
 
     /// One turn: each connection that it touches gets its frames in one write.
-    fn carry_out(self: &Rc<Self>, turn: &mut Turn, deliveries: &mut Vec<Delivery>) {
-        for (send, (to, _)) in turn.sends.iter().enumerate() {
+    fn carry_out(self: &Rc<Self>, turn: &mut Turn, deliveries: &mut Deliveries) {
+        let now = self.shared.clock.now();
+        for (piece, (to, _)) in turn.sends.iter().enumerate() {
+            let table = self.table.borrow();
             let own = to.iter().filter(|conn| shard_of(*conn) == self.index);
-            deliveries.extend(own.map(|conn| Delivery { conn, send }));
+            own.filter(|conn| table.get(*conn).is_some())
+                .for_each(|conn| deliveries.add(conn, piece));
         }
-        deliveries.sort_unstable();
-        for batch in deliveries.chunk_by(|one, next| one.conn == next.conn) {
-            if let Some(conn) = self.table.borrow().get(batch[0].conn) {
-                conn.offer(batch.iter().map(|delivery| &turn.sends[delivery.send].1));
-                self.note_level(conn);
+        for id in deliveries.conns() {
+            if let Some(conn) = self.table.borrow().get(*id) {
+                conn.offer(deliveries.of(*id).map(|piece| &turn.sends[piece].1));
+                self.note_level(conn, now);
                 self.flush_later(conn);
             }
         }
@@ -217,11 +213,11 @@ impl Shard {
     }
 
     /// Notes a level that the hub must be told.
-    fn note_level(&self, conn: &Conn) -> bool {
+    fn note_level(&self, conn: &Conn, now: Timestamp) -> bool {
         let backlog = conn.backlog();
         let window = self.shared.settings.hub.window_bytes;
         debug_assert!(backlog <= window, "{backlog} bytes are queued, the window is {window}");
-        let is_noted = conn.note_level(self.shared.clock.now());
+        let is_noted = conn.note_level(now);
         if is_noted {
             self.untold.borrow_mut().push(conn.id);
         }
@@ -238,7 +234,7 @@ impl Shard {
     /// Writes whenever the socket takes something, until nothing is queued.
     async fn write_on(self: Rc<Self>, conn: Rc<Conn>) {
         loop {
-            if self.note_level(&conn) && !self.is_rung.replace(true) {
+            if self.note_level(&conn, self.shared.clock.now()) && !self.is_rung.replace(true) {
                 // There is room for one of each shard; if the loop is gone, nobody needs to know.
                 let _loop_is_gone = self.signals.try_send(Signal::Report { shard: self.index });
             }

@@ -15,7 +15,8 @@ pub(crate) const fn shard_of(conn: ConnId) -> usize {
     (conn.get() >> (SLOT_BITS + GENERATION_BITS)) as usize
 }
 
-const fn slot_of(conn: ConnId) -> usize {
+/// Where in its shard's table it is: no other connection that is there has the same.
+pub(crate) const fn slot_of(conn: ConnId) -> usize {
     (conn.get() >> GENERATION_BITS) as usize & (MAX_SLOTS - 1)
 }
 
