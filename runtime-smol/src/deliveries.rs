@@ -99,7 +99,9 @@ mod tests {
             let mut deliveries = Deliveries::default();
             for mut turn in turns {
                 turn.sort_by_key(|(_, piece)| *piece);
-                turn.iter().for_each(|(who, piece)| deliveries.add(people[*who], *piece));
+                for (who, piece) in &turn {
+                    deliveries.add(people[*who], *piece);
+                }
                 for (who, conn) in people.iter().enumerate() {
                     let all = turn.iter().filter(|(of, _)| *of == who).map(|(_, piece)| *piece);
                     let all: Vec<usize> = all.collect();

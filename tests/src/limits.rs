@@ -99,6 +99,36 @@ fn rooms_and_their_members_are_limited() {
 }
 
 #[test]
+fn a_log_keeps_what_fits_its_bytes_and_no_more() {
+    let config = Limits::Tiny.config();
+    let mut table = Table::new(config.clone());
+    table.connect(1);
+    table.join(1, "a");
+    let publish = json!({ "type": "publish", "id": 1, "room": "a", "data": "x".repeat(190) });
+    let mut sizes = Vec::new();
+    for head in 1..=60 {
+        // An entry's size is that of the text that everybody is sent.
+        let told = table.say(1, &publish.to_string());
+        sizes.push(told[1].to_string().len());
+        let mut commands = Vec::new();
+        table.hub.handle(table.now, Event::Flushed, &mut commands);
+        let since = json!({ "epoch": told[0]["epoch"], "seq": 0 });
+        let newcomer = 100 + head;
+        table.connect(newcomer);
+        let join = json!({ "type": "join", "id": 1, "room": "a", "since": since });
+        let joined = table.say(newcomer, &join.to_string());
+        table.tell(newcomer, Event::Disconnect { conn: ConnId::new(newcomer) });
+        let trimmed = joined[0]["gap"]["to"].as_u64().unwrap_or(0);
+        let kept: usize = sizes[usize::try_from(trimmed).expect("small")..].iter().sum();
+        assert!(kept <= config.history_bytes, "{kept} bytes are kept behind {trimmed}");
+        let left_out =
+            trimmed.checked_sub(1).map_or(0, |last| sizes[usize::try_from(last).expect("small")]);
+        let would_fit = trimmed > 0 && kept + left_out <= config.history_bytes;
+        assert!(!would_fit, "{trimmed} would have fitted to {kept} bytes");
+    }
+}
+
+#[test]
 fn messages_and_their_nesting_are_limited() {
     let config = Config { max_message_bytes: 256, max_depth: 4, ..Config::default() };
     let mut table = Table::new(config);
