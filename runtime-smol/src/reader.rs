@@ -1,7 +1,7 @@
 //! The one task of a connection: the request's head, then what the client says. This file does not
 //! know the hub, and writes only through the connection.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::{self, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::panic::AssertUnwindSafe;
@@ -42,6 +42,17 @@ enum End {
     Closing,
 }
 
+/// What comes after something that the client said.
+enum Next<'a> {
+    Input,
+    /// The hub has no room for it yet.
+    Wait(Waiting<'a>),
+    /// A close frame is queued.
+    Closing,
+}
+
+type Waiting<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+
 /// The life of one socket.
 ///
 /// Its phases are boxed, so that an idle connection does not keep the room that others need.
@@ -51,10 +62,14 @@ pub(crate) async fn serve(shard: Rc<Shard>, Admitted { socket, place: _place }: 
     let seat = shard.seat(socket);
     let conn = &seat.conn;
     debug!(conn = conn.id.get(), "connected");
-    tell(&shard, conn, Event::Connect { conn: conn.id, greeting }).await;
+    if let Some(room) = tell(&shard, conn, Event::Connect { conn: conn.id, greeting }) {
+        room.await;
+    }
     let end = guarded(Box::pin(converse(&shard, conn, behind))).await;
     debug!(conn = conn.id.get(), "disconnected");
-    tell(&shard, conn, Event::Disconnect { conn: conn.id }).await;
+    if let Some(room) = tell(&shard, conn, Event::Disconnect { conn: conn.id }) {
+        room.await;
+    }
     if end == Some(End::Closing) {
         Box::pin(part(&shard, conn)).await;
     }
@@ -68,17 +83,14 @@ async fn guarded<T>(task: Pin<Box<impl Future<Output = T>>>) -> Option<T> {
 
 /// Hands an event to the hub, unless it has forgotten the connection. What comes back is what must
 /// be awaited when there is no room for it.
-fn tell(shard: &Shard, conn: &Conn, event: Event) -> impl Future<Output = ()> {
+fn tell<'a>(shard: &'a Shard, conn: &Conn, event: Event) -> Option<Waiting<'a>> {
     let refused = if conn.is_forgotten() { Ok(()) } else { shard.events.try_send(event) };
-    let waiting = match refused {
-        Err(TrySendError::Full(event)) => Some(Box::pin(shard.events.send(event))),
-        // If the loop is gone, nobody needs to know.
+    match refused {
+        Err(TrySendError::Full(event)) => Some(Box::pin(async {
+            // If the loop is gone, nobody needs to know.
+            let _loop_is_gone = shard.events.send(event).await;
+        })),
         Ok(()) | Err(TrySendError::Closed(_)) => None,
-    };
-    async {
-        if let Some(waiting) = waiting {
-            let _loop_is_gone = waiting.await;
-        }
     }
 }
 
@@ -112,7 +124,7 @@ async fn greet(shard: &Shard, socket: &Async<TcpStream>) -> Option<Upgrade> {
 async fn request(shard: &Shard, socket: &Async<TcpStream>) -> io::Result<Request> {
     let mut head = Vec::new();
     loop {
-        socket.readable().await?;
+        readable(socket).await;
         if shard.read(socket, |bytes| head.extend_from_slice(bytes))? == Taken::End {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -150,20 +162,22 @@ async fn converse(shard: &Rc<Shard>, conn: &Rc<Conn>, behind: Vec<u8>) -> End {
     let mut taken = Taken::Some;
     loop {
         for input in inputs.drain(..) {
-            if take(shard, conn, input).await == Some(End::Closing) {
-                return End::Closing;
+            match take(shard, conn, input) {
+                Next::Input => {}
+                Next::Wait(room) => room.await,
+                Next::Closing => return End::Closing,
             }
         }
         shard.inputs.set(inputs);
         match (taken, codec.deadline()) {
             // There may be more, but it is the others' turn.
             (Taken::Budget, _) => future::yield_now().await,
-            (_, None) => readable(conn).await,
+            (_, None) => readable(&conn.socket).await,
             (_, deadline) => {
                 let late = async {
                     timer(clock, deadline).await;
                 };
-                Box::pin(future::or(readable(conn), late)).await;
+                Box::pin(future::or(readable(&conn.socket), late)).await;
             }
         }
         inputs = shard.inputs.take();
@@ -179,30 +193,34 @@ async fn converse(shard: &Rc<Shard>, conn: &Rc<Conn>, behind: Vec<u8>) -> End {
     }
 }
 
-/// Waits until a read finds something; an error is for the read to find.
-async fn readable(conn: &Conn) {
-    let _error_is_found_by_the_read = conn.socket.readable().await;
+/// Waits until a read finds something; an error is for the read to find. Nobody else waits for that:
+/// the socket keeps one waker, and this future nothing.
+fn readable(socket: &Async<TcpStream>) -> impl Future<Output = ()> + '_ {
+    poll_fn(|cx| socket.poll_readable(cx).map(|_error_is_found_by_the_read| ()))
 }
 
 /// Passes on one thing that the client said.
-async fn take(shard: &Rc<Shard>, conn: &Rc<Conn>, input: Input) -> Option<End> {
+fn take<'a>(shard: &'a Rc<Shard>, conn: &Rc<Conn>, input: Input) -> Next<'a> {
     let id = conn.id;
-    match input {
-        Input::Text(text) => tell(shard, conn, Event::Text { conn: id, text }).await,
-        Input::Binary => tell(shard, conn, Event::Binary { conn: id }).await,
-        Input::Heard => tell(shard, conn, Event::Heard { conn: id }).await,
-        Input::Pong(pong) => shard.answer_ping(conn, pong),
+    let event = match input {
+        Input::Text(text) => Event::Text { conn: id, text },
+        Input::Binary => Event::Binary { conn: id },
+        Input::Heard => Event::Heard { conn: id },
+        Input::Pong(pong) => {
+            shard.answer_ping(conn, pong);
+            return Next::Input;
+        }
         Input::Close(frame) => {
             conn.close(Queue::Flush, frame);
-            return Some(End::Closing);
+            return Next::Closing;
         }
         Input::Fail { code, frame } => {
             debug!(conn = id.get(), code = code.number(), "the peer broke the rules");
             conn.close(Queue::Flush, frame);
-            return Some(End::Closing);
+            return Next::Closing;
         }
-    }
-    None
+    };
+    tell(shard, conn, event).map_or(Next::Input, Next::Wait)
 }
 
 /// Lets out what is queued and the close frame, then waits for the peer to close, but not for long.
@@ -229,8 +247,8 @@ async fn hang_up(shard: &Shard, socket: &Async<TcpStream>) {
         return;
     }
     loop {
-        let is_readable = socket.readable().await.is_ok();
-        if !is_readable || !matches!(shard.read(socket, |_| ()), Ok(taken) if taken != Taken::End) {
+        readable(socket).await;
+        if !matches!(shard.read(socket, |_| ()), Ok(taken) if taken != Taken::End) {
             return;
         }
     }

@@ -67,18 +67,18 @@ struct Server<'a> {
     door: Door,
     hub: Hub,
     start: Instant,
-    conns: BTreeMap<ConnId, Conn>,
+    conns: BTreeMap<ConnId, Conn<'a>>,
     /// Those with something to write or to report.
     touched: BTreeSet<ConnId>,
     next: ConnId,
     is_drained: bool,
 }
 
-struct Conn {
+struct Conn<'a> {
     stream: TcpStream,
     /// What came before the upgrade.
     head: Option<Vec<u8>>,
-    codec: Codec,
+    codec: Codec<'a>,
     outbox: Outbox,
     /// When a connection that is closing is cut.
     cut_at: Option<Timestamp>,
@@ -203,7 +203,7 @@ impl Server<'_> {
         });
     }
 
-    fn with(&mut self, id: ConnId, change: impl FnOnce(&mut Conn)) {
+    fn with(&mut self, id: ConnId, change: impl FnOnce(&mut Conn<'_>)) {
         if let Some(conn) = self.conns.get_mut(&id) {
             self.touched.insert(id);
             change(conn);
@@ -241,7 +241,7 @@ impl Server<'_> {
     }
 }
 
-impl Conn {
+impl Conn<'_> {
     /// Writes until the queue is empty or the socket is full.
     fn write(&mut self) -> io::Result<()> {
         while !self.outbox.is_empty() {

@@ -145,7 +145,7 @@ struct Reader<'a> {
     conn: ConnId,
     notes: &'a SyncSender<Note>,
     shared: &'a Shared,
-    codec: Codec,
+    codec: Codec<'a>,
 }
 
 impl Reader<'_> {

@@ -51,11 +51,11 @@ pub enum Input {
 
 /// The reading half of one WebSocket connection.
 #[derive(Debug)]
-pub struct Codec {
+pub struct Codec<'a> {
+    settings: &'a Settings,
     /// What tungstenite knows of the message that is not complete.
     context: Option<Box<WebSocketContext>>,
     scanner: Scanner,
-    limits: Limits,
     frames: Bucket,
     told: Option<Timestamp>,
     /// When the message that is not complete began.
@@ -63,29 +63,14 @@ pub struct Codec {
     is_over: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Limits {
-    message_bytes: usize,
-    message_timeout: Duration,
-    frames: Rate,
-    heard_every: Duration,
-}
-
-impl Codec {
-    /// A codec for a connection whose upgrade succeeded.
-    pub fn new(settings: &Settings) -> Self {
-        let wire = &settings.wire;
+impl<'a> Codec<'a> {
+    /// A codec for a connection whose upgrade succeeded. It holds no copy of its limits: most
+    /// connections are silent, and there may be many.
+    pub fn new(settings: &'a Settings) -> Self {
         Self {
+            settings,
             context: None,
             scanner: Scanner::default(),
-            limits: Limits {
-                message_bytes: settings.hub.max_message_bytes,
-                message_timeout: wire.message_timeout,
-                frames: Rate::new(wire.frame_burst, wire.frames_per_second),
-                // The answer to a ping comes about `ping_after` behind the last sign of life, and
-                // must not go untold: the hub would close on a peer that lives.
-                heard_every: HEARD_EVERY.min(settings.hub.ping_after / 2),
-            },
             frames: Bucket::default(),
             told: None,
             began: None,
@@ -101,7 +86,9 @@ impl Codec {
             return;
         }
         let before = inputs.len();
-        let (frames, rate) = (&mut self.frames, self.limits.frames);
+        let wire = &self.settings.wire;
+        let rate = Rate::new(wire.frame_burst, wire.frames_per_second);
+        let frames = &mut self.frames;
         let scan = self.scanner.scan(bytes, || {
             let is_admitted = frames.wait(now, rate, 1).is_zero();
             if is_admitted {
@@ -119,7 +106,7 @@ impl Codec {
 
     /// When a message that has begun must be complete: then [`Codec::expire`] is due.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.began.map(|began| began + self.limits.message_timeout)
+        self.began.map(|began| began + self.settings.wire.message_timeout)
     }
 
     /// The deadline has passed: the peer is told so.
@@ -131,7 +118,7 @@ impl Codec {
     }
 
     fn read(&mut self, bytes: &[u8], inputs: &mut Vec<Input>) {
-        let most = self.limits.message_bytes;
+        let most = self.settings.hub.max_message_bytes;
         let context = self.context.get_or_insert_with(|| Box::new(context(most)));
         let mut memory = Memory(bytes);
         loop {
@@ -174,12 +161,13 @@ impl Codec {
 
     /// Adds [`Input::Heard`] where nothing else shows that the peer lives.
     fn tell_life(&mut self, now: Timestamp, before: usize, inputs: &mut Vec<Input>) {
+        // The answer to a ping comes about `ping_after` behind the last sign of life, and must not go
+        // untold: the hub would close on a peer that lives.
+        let every = HEARD_EVERY.min(self.settings.hub.ping_after / 2);
         let shows_life = |input: &Input| matches!(input, Input::Text(_) | Input::Binary);
         if inputs[before..].iter().any(shows_life) {
             self.told = Some(now);
-        } else if !self.is_over
-            && self.told.is_none_or(|told| now >= told + self.limits.heard_every)
-        {
+        } else if !self.is_over && self.told.is_none_or(|told| now >= told + every) {
             self.told = Some(now);
             inputs.push(Input::Heard);
         }

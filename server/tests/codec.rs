@@ -236,7 +236,8 @@ fn a_message_that_is_not_complete_has_a_deadline() {
 #[test]
 fn a_frame_that_drips_has_the_deadline_of_its_first_byte() {
     let at = |seconds| Timestamp::new(Duration::from_secs(seconds));
-    let (mut codec, mut inputs) = (Codec::new(&Settings::default()), Vec::new());
+    let settings = Settings::default();
+    let (mut codec, mut inputs) = (Codec::new(&settings), Vec::new());
     let frame = text("never to be said");
     for (second, byte) in (3..23).zip(&frame) {
         codec.feed(at(second), &[*byte], &mut inputs);
@@ -250,7 +251,8 @@ fn a_frame_that_drips_has_the_deadline_of_its_first_byte() {
 
 #[test]
 fn pings_that_are_cut_are_not_one_long_message() {
-    let mut codec = Codec::new(&Settings::default());
+    let settings = Settings::default();
+    let mut codec = Codec::new(&settings);
     let ping = client(FIN | PING, b"");
     let (mut inputs, cut) = (Vec::new(), [&ping[2..], &ping[..2]].concat());
     codec.feed(Timestamp::ZERO, &ping[..2], &mut inputs);
@@ -278,7 +280,8 @@ fn the_answer_to_the_earliest_ping_is_told() {
 
 #[test]
 fn other_signs_of_life_are_told_once_a_second() {
-    let mut codec = Codec::new(&Settings::default());
+    let settings = Settings::default();
+    let mut codec = Codec::new(&settings);
     let pong = client(FIN | PONG, b"");
     let mut heard = |millis, bytes: &[u8]| {
         let mut inputs = Vec::new();
@@ -344,7 +347,8 @@ proptest! {
     fn a_peer_that_sends_is_heard_each_second_and_not_more(
         feeds in prop::collection::vec((0_u64..1500, any::<bool>()), 1..50),
     ) {
-        let mut codec = Codec::new(&Settings::default());
+        let settings = Settings::default();
+        let mut codec = Codec::new(&settings);
         let (mut millis, mut told) = (0, None);
         for (pause, is_text) in feeds {
             millis += pause;

@@ -110,7 +110,8 @@ fn a_first_frame_right_behind_the_head_is_read() {
         panic!("no upgrade")
     };
     assert_eq!((consumed, with_frame), (head.len(), head.len()));
-    let (mut codec, mut inputs) = (Codec::new(&Settings::default()), Vec::new());
+    let settings = Settings::default();
+    let (mut codec, mut inputs) = (Codec::new(&settings), Vec::new());
     codec.feed(roundtable::Timestamp::ZERO, &bytes[with_frame..], &mut inputs);
     assert_eq!(inputs, [Input::Text("hi".into())]);
 }
