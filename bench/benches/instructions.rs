@@ -1,7 +1,7 @@
 //! How many instructions the hub takes for its hot paths, counted by callgrind, against those in
 //! `baseline/instructions.txt`. The counts are the same from run to run, so a small change shows.
 //!
-//! `cargo bench -p roundtable-bench --bench instructions` fails where a count moved by more than 3 %;
+//! `cargo bench -p bench --bench instructions` fails where a count moved by more than 3 %;
 //! with `-- rewrite` it writes the baseline anew. The process runs itself under valgrind, once for
 //! each path, and knows from its arguments which part it plays.
 

@@ -1,11 +1,11 @@
 //! What an idle session takes, in requested bytes, and that a fan-out asks for none per recipient.
 //!
-//! `cargo bench -p roundtable-bench --bench memory` fails where a bound is passed.
+//! `cargo bench -p bench --bench memory` fails where a bound is passed.
 
 use std::alloc::System;
 
+use bench::{hub, say, seat};
 use roundtable::{Hub, Timestamp};
-use roundtable_bench::{hub, say, seat};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]

@@ -1,13 +1,13 @@
 //! How long the hub takes: for a publish to many, and for a tick that has nothing to do.
 //!
-//! `cargo bench -p roundtable-bench --bench time`
+//! `cargo bench -p bench --bench time`
 
 use std::hint::black_box;
 use std::time::Duration;
 
+use bench::{hub, say, seat};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use roundtable::{Event, Timestamp};
-use roundtable_bench::{hub, say, seat};
 
 /// 64 bytes of text.
 const TEXT: &str = "0123456789012345678901234567890123456789012345678901234567890123";

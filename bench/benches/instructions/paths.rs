@@ -4,9 +4,9 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use bench::{hub, say, seat};
 use roundtable::protocol::Frame;
 use roundtable::{ConnId, Event, Greeting, Hub, RoomChoice, Timestamp};
-use roundtable_bench::{hub, say, seat};
 
 /// 64 bytes of text.
 const TEXT: &str = "0123456789012345678901234567890123456789012345678901234567890123";
