@@ -27,10 +27,17 @@ struct Upgrade {
     behind: Vec<u8>,
 }
 
+impl Upgrade {
+    /// Its parts, without the box: a binding to what is in it would hold it to the end.
+    fn into_parts(self: Box<Self>) -> (Greeting, Vec<u8>) {
+        (self.greeting, self.behind)
+    }
+}
+
 /// What a request came to, before it is answered.
 enum Request {
     Answer(Vec<u8>),
-    Upgrade(Vec<u8>, Upgrade),
+    Upgrade(Vec<u8>, Box<Upgrade>),
 }
 
 /// How a conversation ended.
@@ -58,14 +65,11 @@ type Waiting<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 /// Its phases are boxed, so that an idle connection does not keep the room that others need.
 pub(crate) async fn serve(shard: Rc<Shard>, Admitted { socket, place: _place }: Admitted) {
     let greeted = guarded(Box::pin(greet(&shard, &socket))).await;
-    let Some(Upgrade { greeting, behind }) = greeted.flatten() else { return };
+    let Some(upgrade) = greeted.flatten() else { return };
     let seat = shard.seat(socket);
     let conn = &seat.conn;
     debug!(conn = conn.id.get(), "connected");
-    if let Some(room) = tell(&shard, conn, Event::Connect { conn: conn.id, greeting }) {
-        room.await;
-    }
-    let end = guarded(Box::pin(converse(&shard, conn, behind))).await;
+    let end = guarded(Box::pin(converse(&shard, conn, upgrade))).await;
     debug!(conn = conn.id.get(), "disconnected");
     if let Some(room) = tell(&shard, conn, Event::Disconnect { conn: conn.id }) {
         room.await;
@@ -95,7 +99,7 @@ fn tell<'a>(shard: &'a Shard, conn: &Conn, event: Event) -> Option<Waiting<'a>> 
 }
 
 /// Reads the request and answers it.
-async fn greet(shard: &Shard, socket: &Async<TcpStream>) -> Option<Upgrade> {
+async fn greet(shard: &Shard, socket: &Async<TcpStream>) -> Option<Box<Upgrade>> {
     let wire = &shard.shared.settings.wire;
     let late = async {
         Timer::after(wire.head_timeout).await;
@@ -133,7 +137,8 @@ async fn request(shard: &Shard, socket: &Async<TcpStream>) -> io::Result<Request
             Knock::Answer(answer) => return Ok(Request::Answer(answer)),
             Knock::Upgrade { response, greeting, consumed } => {
                 let behind = head.split_off(consumed);
-                return Ok(Request::Upgrade(response, Upgrade { greeting, behind }));
+                let upgrade = Box::new(Upgrade { greeting, behind });
+                return Ok(Request::Upgrade(response, upgrade));
             }
         }
     }
@@ -152,13 +157,17 @@ async fn write_all(socket: &Async<TcpStream>, mut bytes: &[u8]) -> io::Result<()
     Ok(())
 }
 
-/// Reads what the client says until the connection ends.
-async fn converse(shard: &Rc<Shard>, conn: &Rc<Conn>, behind: Vec<u8>) -> End {
+/// Tells the hub of the connection, and reads what the client says until it ends.
+async fn converse(shard: &Rc<Shard>, conn: &Rc<Conn>, upgrade: Box<Upgrade>) -> End {
     let clock = shard.shared.clock;
+    let (greeting, behind) = upgrade.into_parts();
     let mut codec = Box::new(Codec::new(&shard.shared.settings));
     let mut inputs = shard.inputs.take();
     codec.feed(clock.now(), &behind, &mut inputs);
     drop(behind);
+    if let Some(room) = tell(shard, conn, Event::Connect { conn: conn.id, greeting }) {
+        room.await;
+    }
     let mut taken = Taken::Some;
     loop {
         for input in inputs.drain(..) {
