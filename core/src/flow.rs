@@ -6,24 +6,24 @@ use crate::event::ConnId;
 
 /// What was sent, and how much of it no `Flushed` covers yet.
 ///
-/// Turns are counted by their `Flushed`. The parts are brought up to date when they are next looked
+/// Turns are counted by their `Flushed`. The marks are brought up to date when they are next looked
 /// at, so that a turn costs nothing for those who take no part in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sent {
     total: u64,
-    /// The parts of it that were sent in `turn`, and in the turn before it.
-    in_turn: u64,
-    before: u64,
+    /// What had been sent when `turn` began, and when the turn before it did.
+    at_turn: u64,
+    at_before: u64,
     turn: u64,
 }
 
 impl Sent {
-    /// Brings the parts up to date for `turn`.
+    /// Brings the marks up to date for `turn`.
     #[inline]
     pub(crate) fn roll(&mut self, turn: u64) {
         if self.turn != turn {
-            self.before = if self.turn + 1 == turn { self.in_turn } else { 0 };
-            self.in_turn = 0;
+            self.at_before = if self.turn + 1 == turn { self.at_turn } else { self.total };
+            self.at_turn = self.total;
             self.turn = turn;
         }
     }
@@ -32,8 +32,8 @@ impl Sent {
     #[inline]
     pub(crate) fn uncovered(&self, run_ahead: RunAhead) -> u64 {
         match run_ahead {
-            RunAhead::Zero => self.in_turn,
-            RunAhead::One => self.in_turn + self.before,
+            RunAhead::Zero => self.total - self.at_turn,
+            RunAhead::One => self.total - self.at_before,
         }
     }
 
@@ -41,14 +41,13 @@ impl Sent {
     fn offered(&self, run_ahead: RunAhead) -> u64 {
         match run_ahead {
             RunAhead::Zero => self.total,
-            RunAhead::One => self.total - self.in_turn,
+            RunAhead::One => self.at_turn,
         }
     }
 
     #[inline]
     pub(crate) fn add(&mut self, bytes: u64) {
         self.total += bytes;
-        self.in_turn += bytes;
     }
 }
 

@@ -86,7 +86,7 @@ pub struct Hub {
     sent: Sent,
     drain: Option<Drain>,
     state: State,
-    /// Where a message is written before it is shared.
+    /// Where a text is written before it is shared.
     scratch: String,
 }
 
@@ -249,12 +249,18 @@ impl Hub {
     }
 
     /// Sends a control message. It may use the whole window; if it does not fit, the session ends.
-    fn tell(&mut self, slot: u32, text: String, out: &mut Vec<Command>) -> Result<(), Gone> {
+    fn tell(
+        &mut self,
+        slot: u32,
+        text: impl Into<Arc<str>>,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Gone> {
+        let text = text.into();
         if self.queued(slot) + frame_len(text.len()) as u64 > self.limits.window {
             self.close(slot, CloseCode::SlowConsumer, Queue::Drop, out);
             return Err(Gone);
         }
-        self.send(slot, text.into(), out);
+        self.send(slot, text, out);
         Ok(())
     }
 

@@ -10,7 +10,9 @@ mod request;
 mod write;
 
 pub use reply::ErrorCode;
-pub(crate) use reply::{Gap, Page, Reply, json_string, message_prefix, write_message};
+pub(crate) use reply::{
+    Gap, Page, Reply, ack_middle, json_string, message_prefix, write_ack, write_message,
+};
 pub use request::{Echo, Frame, Id, Position, Refusal, Request};
 
 /// The subprotocol's name, as offered in `Sec-WebSocket-Protocol`.

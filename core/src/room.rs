@@ -10,7 +10,7 @@ use core::ops::{Index, IndexMut};
 use crate::event::ConnId;
 use crate::log::{Epoch, Log};
 use crate::name::Name;
-use crate::protocol::message_prefix;
+use crate::protocol::{ack_middle, message_prefix};
 use crate::slab::Slab;
 use crate::time::Timestamp;
 
@@ -21,6 +21,8 @@ pub(crate) struct Room {
     pub(crate) log: Log,
     /// What each of its messages begins with.
     pub(crate) prefix: Box<str>,
+    /// What each `ack` of its messages has in its middle.
+    pub(crate) ack_middle: Box<str>,
     /// When the room's timer is set to fire.
     pub(crate) armed: Option<Timestamp>,
     /// The live ones first, the lagging ones behind them.
@@ -34,6 +36,7 @@ impl Room {
     pub(crate) fn new(name: Name, epoch: Epoch) -> Self {
         Self {
             prefix: String::into_boxed_str(message_prefix(name.as_str())),
+            ack_middle: String::into_boxed_str(ack_middle(name.as_str(), epoch)),
             name,
             log: Log::new(epoch),
             armed: None,

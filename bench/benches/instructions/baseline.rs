@@ -79,13 +79,25 @@ fn change(old: u64, new: u64) -> f64 {
     (new as f64 / old as f64 - 1.0) * 100.0
 }
 
-/// What decides over the instructions: the compiler, for which machine, and the C library.
+/// What decides over the instructions: the compiler, for which machine, the C library, and whether
+/// searches in bytes may use wide registers.
 pub(crate) fn toolchain() -> String {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
     let about = say(&rustc, &["-vV"]);
     let field = |name: &str| about.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("?");
     let library = say("getconf", &["GNU_LIBC_VERSION"]);
-    format!("rustc {} for {}, {}", field("release: "), field("host: "), library.trim())
+    let (release, host, wide) = (field("release: "), field("host: "), wide_registers());
+    format!("rustc {release} for {host}, {}, {wide}", library.trim())
+}
+
+#[cfg(target_arch = "x86_64")]
+fn wide_registers() -> &'static str {
+    if is_x86_feature_detected!("avx2") { "avx2" } else { "no avx2" }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn wide_registers() -> &'static str {
+    "no avx2"
 }
 
 /// What a program prints.

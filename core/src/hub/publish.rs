@@ -6,9 +6,11 @@ use alloc::vec::Vec;
 
 use super::{Gone, Hub};
 use crate::command::{Command, Recipients};
+use crate::config::RunAhead;
+use crate::flow::Flow;
 use crate::frame::frame_len;
 use crate::log::Entry;
-use crate::protocol::{Echo, ErrorCode, Id, Reply, write_message};
+use crate::protocol::{Echo, ErrorCode, Id, write_ack, write_message};
 use crate::session::Cursor;
 
 impl Hub {
@@ -58,8 +60,8 @@ impl Hub {
         out: &mut Vec<Command>,
     ) -> Result<(), Gone> {
         let room = &self.state.rooms[room_slot];
-        let (epoch, seq) = (room.log.epoch(), room.log.head());
-        let text = Reply::Ack { id: id.raw(), room: room.name.as_str(), epoch, seq }.text();
+        write_ack(&mut self.scratch, id.raw(), &room.ack_middle, room.log.head());
+        let text: Arc<str> = Arc::from(&*self.scratch);
         self.tell(slot, text, out)
     }
 
@@ -72,31 +74,21 @@ impl Hub {
         out: &mut Vec<Command>,
     ) {
         let bytes = frame_len(text.len()) as u64;
-        let (turn, run_ahead) = (self.turn, self.config.run_ahead);
-        let most = self.limits.data.saturating_sub(bytes);
-        let mut affordable = self.limits.budget.saturating_sub(self.queued_in_all()) / bytes;
-        let state = &mut self.state;
-        let room = &mut state.rooms[room_slot];
-        let (mut sent, mut without_room) = (0, Vec::new());
-        for &slot in room.live() {
-            if Some(slot) == except {
-                continue;
-            }
-            let flow = &mut state.sessions.flows[slot as usize];
-            flow.sent.roll(turn);
-            if flow.queued(run_ahead) <= most && affordable > 0 {
-                flow.sent.add(bytes);
-                affordable -= 1;
-                sent += bytes;
-            } else {
-                without_room.push(slot);
-            }
-        }
-        self.sent.add(sent);
+        let budget = self.limits.budget.saturating_sub(self.queued_in_all());
+        let load = Load {
+            bytes,
+            most: self.limits.data.saturating_sub(bytes),
+            affordable: budget / bytes,
+            turn: self.turn,
+            run_ahead: self.config.run_ahead,
+        };
+        let live = self.state.rooms[room_slot].live();
+        let (count, without_room) = load.put_on(&mut self.state.sessions.flows, live, except);
+        self.sent.add(count * bytes);
         for slot in without_room {
             self.make_lagging(slot, room_slot);
         }
-        if sent > 0 {
+        if count > 0 {
             let sessions = &self.state.sessions;
             let room = &mut self.state.rooms[room_slot];
             let list = room.recipients(|slot| sessions.flow(slot).conn);
@@ -122,5 +114,42 @@ impl Hub {
         let session = &self.state.sessions[slot];
         let membership = session.membership(room_slot)?;
         (membership.echo == Echo::Off && membership.cursor == Cursor::Live).then_some(slot)
+    }
+}
+
+/// What a fan-out adds to the flow of each of its recipients.
+#[derive(Clone, Copy)]
+struct Load {
+    bytes: u64,
+    /// What may be queued for a recipient before it.
+    most: u64,
+    /// How many recipients the global budget allows.
+    affordable: u64,
+    turn: u64,
+    run_ahead: RunAhead,
+}
+
+impl Load {
+    /// Puts it on the `live` ones with room for it, but for one. Returns how many these are, and the
+    /// others.
+    ///
+    /// Apart from the rest of the fan-out, the loop is compiled to fewer instructions.
+    #[inline(never)]
+    fn put_on(self, flows: &mut [Flow], live: &[u32], except: Option<u32>) -> (u64, Vec<u32>) {
+        let (mut count, mut without_room) = (0, Vec::new());
+        for &slot in live {
+            if Some(slot) == except {
+                continue;
+            }
+            let flow = &mut flows[slot as usize];
+            flow.sent.roll(self.turn);
+            if flow.queued(self.run_ahead) <= self.most && count < self.affordable {
+                flow.sent.add(self.bytes);
+                count += 1;
+            } else {
+                without_room.push(slot);
+            }
+        }
+        (count, without_room)
     }
 }

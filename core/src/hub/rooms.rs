@@ -85,8 +85,10 @@ impl Hub {
 
     /// The room called `name`, if the session is a member.
     pub(super) fn joined(&self, slot: u32, name: &str) -> Option<u32> {
-        let room_slot = self.state.rooms.find(name.trim())?;
-        self.state.sessions[slot].membership(room_slot).map(|_| room_slot)
+        let name = name.trim();
+        // A session is in few of the rooms that there are.
+        let mut rooms = self.state.sessions[slot].memberships.iter().map(|of| of.room);
+        rooms.find(|room| self.state.rooms[*room].name.as_str() == name)
     }
 
     pub(super) fn refuse_stranger(

@@ -1,5 +1,6 @@
 //! What is checked about JSON before it is parsed. This file does not know the protocol.
 
+use memchr::memchr2;
 use serde_json::Number;
 
 /// What a look at a text found.
@@ -61,11 +62,12 @@ enum Halves {
 /// Moves behind a string whose opening quote is behind.
 fn skip_string(rest: &mut &[u8]) -> Halves {
     let mut halves = Halves::Paired;
-    while let [byte, behind @ ..] = *rest {
+    while let Some(at) = memchr2(b'"', b'\\', rest) {
+        let (byte, behind) = (rest[at], &rest[at + 1..]);
         *rest = behind;
         match (byte, behind) {
-            (b'"', _) => break,
-            (b'\\', [b'u', digits @ ..]) => {
+            (b'"', _) => return halves,
+            (_, [b'u', digits @ ..]) => {
                 *rest = digits;
                 match surrogate(digits) {
                     Some(0xD800..=0xDBFF) => match digits.get(4..) {
@@ -80,10 +82,11 @@ fn skip_string(rest: &mut &[u8]) -> Halves {
                     None => {}
                 }
             }
-            (b'\\', [_, behind @ ..]) => *rest = behind,
-            _ => {}
+            (_, [_, behind @ ..]) => *rest = behind,
+            (_, []) => {}
         }
     }
+    *rest = &[];
     halves
 }
 

@@ -134,7 +134,7 @@ impl<'a> Id<'a> {
     fn parse(raw: &'a RawValue) -> Result<Self, Refusal<'a>> {
         let text = raw.get();
         let is_id = if text.starts_with('"') {
-            serde_json::from_str::<Cow<'_, str>>(text).is_ok_and(|id| id.len() <= 64)
+            string(raw).is_some_and(|id| id.len() <= 64)
         } else {
             // A reader of integers would not take back -0.
             text != "-0" && (text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok())
@@ -208,7 +208,7 @@ impl<'a> Fields<'a> {
     }
 
     fn request(&self) -> Result<Request<'a>, Fault> {
-        let kind: Cow<'a, str> = required("type", self.kind, "a string")?;
+        let kind: Cow<'a, str> = required("type", self.kind)?;
         match &*kind {
             "hello" => {
                 unsupported("token", self.token)?;
@@ -241,7 +241,7 @@ impl<'a> Fields<'a> {
     }
 
     fn room(&self) -> Result<Cow<'a, str>, Fault> {
-        required("room", self.room, "a string")
+        required("room", self.room)
     }
 
     fn echo(&self) -> Result<Echo, Fault> {
@@ -296,26 +296,30 @@ fn position<'a>(
     optional(field, raw, form)
 }
 
-fn required<'a>(
-    field: &'static str,
-    raw: Option<&'a RawValue>,
-    form: &'static str,
-) -> Result<Cow<'a, str>, Fault> {
-    let Text(text) = optional(field, raw, form)?.ok_or_else(|| missing(field))?;
-    Ok(text)
+fn required<'a>(field: &'static str, raw: Option<&'a RawValue>) -> Result<Cow<'a, str>, Fault> {
+    let raw = raw.ok_or_else(|| missing(field))?;
+    string(raw).ok_or_else(|| (ErrorCode::BadField, format!("`{field}` must be a string").into()))
 }
 
 fn optional_name(field: &'static str, raw: Option<&RawValue>) -> Result<Option<Name>, Fault> {
-    let Some(Text(text)) = optional(field, raw, "a string")? else { return Ok(None) };
-    match text.parse() {
+    if raw.is_none() {
+        return Ok(None);
+    }
+    match required(field, raw)?.parse() {
         Ok(name) => Ok(Some(name)),
         Err(error) => Err((ErrorCode::BadField, format!("`{field}`: {error}").into())),
     }
 }
 
-/// A string, borrowed where it has no escapes; serde's `Cow` always owns.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+/// The string that `raw` is, if it is one; borrowed where it has no escapes.
+fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let text = raw.get();
+    let inner = text.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        return serde_json::from_str(text).ok().map(Cow::Owned);
+    }
+    Some(Cow::Borrowed(inner))
+}
 
 /// The start of `text`, so that an error stays short.
 fn shortened(text: &str) -> &str {
