@@ -8,6 +8,8 @@ pub mod compare;
 #[cfg(feature = "sockets")]
 pub mod conformance;
 pub mod decode;
+#[cfg(test)]
+mod drains;
 pub mod driver;
 pub mod exhaustive;
 #[cfg(test)]
@@ -28,6 +30,8 @@ pub mod sim;
 mod socket;
 pub mod strategy;
 pub mod subject;
+#[cfg(test)]
+mod table;
 pub mod twin;
 
 pub use check::{ORIGIN, check, nobody_lags};

@@ -3,66 +3,11 @@
 
 use std::time::Duration;
 
-use roundtable::{
-    Command, Config, ConnId, Event, Framing, Greeting, Hub, Name, NameError, RoomChoice, Timestamp,
-};
+use roundtable::{Config, ConnId, Event, Name, NameError, Timestamp};
 use serde_json::{Value, json};
 
-use crate::ORIGIN;
 use crate::generator::Limits;
-
-/// A hub and whoever talks to it.
-struct Table {
-    hub: Hub,
-    now: Timestamp,
-}
-
-impl Table {
-    fn new(config: Config) -> Self {
-        Self { hub: Hub::new(config, ORIGIN).expect("a valid configuration"), now: Timestamp::ZERO }
-    }
-
-    /// What `conn` is told about `event`, closes as their codes.
-    fn tell(&mut self, conn: u64, event: Event) -> Vec<Value> {
-        let (mut commands, mut told) = (Vec::new(), Vec::new());
-        self.hub.handle(self.now, event, &mut commands);
-        for command in commands {
-            match command {
-                Command::Send { to, text } if to.iter().any(|to| to.get() == conn) => {
-                    told.push(serde_json::from_str(&text).expect("JSON"));
-                }
-                Command::Close { conn: of, code, .. } if of.get() == conn => {
-                    told.push(json!(code.number()));
-                }
-                Command::Send { .. } | Command::Close { .. } => {}
-                Command::Ping { .. } | Command::Drained => panic!("{command:?} out of nowhere"),
-            }
-        }
-        told
-    }
-
-    fn connect(&mut self, conn: u64) -> Vec<Value> {
-        let framing = Framing::Strict;
-        let greeting = Greeting { name: None, room: RoomChoice::None, framing };
-        self.tell(conn, Event::Connect { conn: ConnId::new(conn), greeting })
-    }
-
-    fn say(&mut self, conn: u64, text: &str) -> Vec<Value> {
-        self.tell(conn, Event::Text { conn: ConnId::new(conn), text: text.to_owned() })
-    }
-
-    /// The one word that says how a request went: its error's code, its close, or its kind.
-    fn ask(&mut self, conn: u64, text: &str) -> String {
-        let told = self.say(conn, text);
-        let last = told.last().unwrap_or_else(|| panic!("no answer to {text}"));
-        let word = last["code"].as_str().or(last["type"].as_str());
-        word.map_or_else(|| last.to_string(), str::to_owned)
-    }
-
-    fn join(&mut self, conn: u64, room: &str) -> String {
-        self.ask(conn, &json!({ "type": "join", "id": 1, "room": room }).to_string())
-    }
-}
+use crate::table::Table;
 
 #[test]
 fn sessions_are_limited() {
@@ -438,30 +383,34 @@ fn a_hub_tells_what_it_is() {
 }
 
 #[test]
-fn a_drain_keeps_its_pace_whoever_left_before() {
-    let mut table = Table::new(Config::default());
-    for conn in 0..1000 {
+fn a_report_wakes_nobody_who_has_nothing_to_read_or_no_more_room() {
+    let mut table = Table::new(Limits::Tiny.config());
+    for conn in [1, 2] {
         table.connect(conn);
+        table.join(conn, "a");
     }
-    for conn in 100..1000 {
-        table.tell(conn, Event::Disconnect { conn: ConnId::new(conn) });
-    }
-    table.tell(0, Event::Drain { within: Duration::from_secs(30) });
-    let (mut notices, mut closes) = (Vec::new(), Vec::new());
-    while let Some(deadline) = table.hub.next_deadline() {
+    let (ann, bob) = (ConnId::new(1), ConnId::new(2));
+    let publish = json!({ "type": "publish", "room": "a", "data": "x".repeat(200) }).to_string();
+    table.say(2, &publish);
+    let report = |table: &mut Table, conn, bytes| {
         let mut commands = Vec::new();
-        table.hub.handle(deadline, Event::Tick, &mut commands);
-        for command in commands {
-            match command {
-                Command::Send { .. } => notices.push(deadline),
-                Command::Close { .. } => closes.push(deadline),
-                Command::Drained => {}
-                Command::Ping { .. } => panic!("{command:?} out of nowhere"),
-            }
-        }
+        table.hub.handle(table.now, Event::Backlog { conn, bytes }, &mut commands);
+        assert_eq!(commands, []);
+        let due = table.hub.next_deadline().expect("silence is noticed");
+        assert!(due > table.now, "due at {due:?}, for a report of {bytes} bytes by {conn:?}");
+        table.hub.handle(table.now, Event::Flushed, &mut commands);
+        commands
+    };
+    // Bob has everything that there is, and less of it is queued.
+    for bytes in [200, 100, 0] {
+        report(&mut table, bob, bytes);
     }
-    // A hundred sessions, ten milliseconds for each.
-    let every = |from: u64| (0..100).map(|nth| Timestamp::from_millis(from + 10 * nth)).collect();
-    let planned: [Vec<_>; 2] = [every(0), every(1000)];
-    assert_eq!([notices, closes], planned);
+    while !table.hub.is_lagging(ann) {
+        table.say(2, &publish);
+        let queued = table.hub.queued_for(ann).expect("ann is there");
+        report(&mut table, ann, queued);
+        report(&mut table, bob, 0);
+    }
+    let queued = table.hub.queued_for(ann).expect("ann is there");
+    assert_eq!(report(&mut table, ann, queued), []);
 }
