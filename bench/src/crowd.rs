@@ -3,7 +3,7 @@
 #![expect(clippy::missing_panics_doc, reason = "what the crowds ask for is valid")]
 
 use roundtable::{
-    Command, Config, ConnId, Event, Greeting, Hub, Origin, RoomChoice, RunAhead, Timestamp,
+    Command, Config, ConnId, Event, Greeting, Hub, Origin, Peer, RoomChoice, RunAhead, Timestamp,
 };
 
 /// A hub that lets a crowd do what the benches ask of it.
@@ -32,7 +32,11 @@ pub fn seat(hub: &mut Hub, sessions: u64, rooms: u64) {
         let room = RoomChoice::Named(room);
         let greeting = Greeting { name: Some(name), room, ..Greeting::default() };
         let conn = ConnId::new(number);
-        hub.handle(Timestamp::ZERO, Event::Connect { conn, greeting }, &mut commands);
+        hub.handle(
+            Timestamp::ZERO,
+            Event::Connect { conn, peer: Peer::default(), greeting },
+            &mut commands,
+        );
         hub.handle(Timestamp::ZERO, Event::Flushed, &mut commands);
         commands.clear();
     }

@@ -29,11 +29,22 @@ pub enum CloseCode {
     MemoryPressure,
     /// 4029: too many messages refused by the rate limits, or too many frames.
     RateLimited,
+    /// 4503: another connection came back to the session.
+    SessionTaken,
+}
+
+/// What becomes of a session whose connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It waits for its client to come back.
+    Lost,
+    /// It ends.
+    Over,
 }
 
 impl CloseCode {
     /// Every code, in the order of the numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Normal,
         Self::Protocol,
         Self::NoBinary,
@@ -45,7 +56,25 @@ impl CloseCode {
         Self::Drain,
         Self::MemoryPressure,
         Self::RateLimited,
+        Self::SessionTaken,
     ];
+
+    /// What becomes of the session whose connection is closed.
+    pub(crate) const fn fate(self) -> Fate {
+        match self {
+            Self::PingTimeout | Self::SlowConsumer | Self::MemoryPressure | Self::SessionTaken => {
+                Fate::Lost
+            }
+            Self::Normal
+            | Self::Protocol
+            | Self::NoBinary
+            | Self::BadUtf8
+            | Self::TooBig
+            | Self::TryLater
+            | Self::Drain
+            | Self::RateLimited => Fate::Over,
+        }
+    }
 
     /// The code on the wire.
     pub const fn number(self) -> u16 {
@@ -61,6 +90,7 @@ impl CloseCode {
             Self::Drain => 4002,
             Self::MemoryPressure => 4003,
             Self::RateLimited => 4029,
+            Self::SessionTaken => 4503,
         }
     }
 
@@ -78,6 +108,7 @@ impl CloseCode {
             Self::Drain => "drain",
             Self::MemoryPressure => "memory_pressure",
             Self::RateLimited => "rate_limited",
+            Self::SessionTaken => "session_taken",
         }
     }
 }

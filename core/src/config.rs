@@ -22,7 +22,8 @@ pub struct Config {
     /// subprotocol.
     pub plain_text: PlainText,
 
-    /// The most connections at a time; one more is closed with 1013.
+    /// The most sessions at a time. A connection for which there is no room takes the place of the
+    /// session that lost its connection first; if all are connected, it is closed with 1013.
     pub max_sessions: usize,
     /// The most rooms at a time; a `join` that needs one more gets `room_limit`.
     pub max_rooms: usize,
@@ -72,6 +73,12 @@ pub struct Config {
     pub history_age: Duration,
     /// How many entries a fresh `join` is given, and a `history` without `limit`.
     pub recent: usize,
+
+    /// How long a session outlives its connection, so that its client can come back to it; zero ends
+    /// it at once.
+    pub resume_window: Duration,
+    /// How long somebody who lost the connection is still there for others, and has the name.
+    pub presence_linger: Duration,
 
     /// The silence after which a ping is sent, give or take a tenth that is drawn for each ping.
     pub ping_after: Duration,
@@ -142,6 +149,8 @@ impl Default for Config {
             history_bytes: MIB,
             history_age: Duration::from_mins(10),
             recent: 50,
+            resume_window: Duration::from_mins(2),
+            presence_linger: Duration::from_secs(15),
             ping_after: Duration::from_secs(25),
             pong_wait: Duration::from_secs(20),
             write_timeout: Duration::from_secs(10),
@@ -225,6 +234,8 @@ impl Config {
             }
         }
         let spans = [
+            ("resume_window", self.resume_window),
+            ("presence_linger", self.presence_linger),
             ("drain_pace", self.drain_pace),
             ("drain_notice", self.drain_notice),
             ("drain_spread", self.drain_spread),
@@ -264,6 +275,14 @@ impl Config {
                  480 bytes for each of turn_events, and page_bytes",
             ));
         }
+        if self.rooms_per_session.saturating_mul(JOINED_BYTES) > data {
+            return Err(ConfigError::new(
+                "rooms_per_session",
+                self.rooms_per_session,
+                "must be at most (window_bytes - reserve_bytes) / 640: who comes back is told of \
+                 each room at once",
+            ));
+        }
         if self.window_bytes > self.history_bytes {
             return Err(ConfigError::new(
                 "history_bytes",
@@ -284,6 +303,9 @@ impl Config {
 
 /// Tables are indexed with 32 bits.
 const MAX_COUNT: usize = u32::MAX as usize - 1;
+
+/// What a `joined` without a page takes at the most, in frame bytes.
+const JOINED_BYTES: usize = 640;
 
 /// Longer spans serve nobody, and adding a few of them cannot overflow.
 const MAX_SPAN: Duration = Duration::from_hours(100 * 24);

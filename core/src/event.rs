@@ -7,6 +7,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::name::Name;
+use crate::ticket::Entropy;
 
 /// A connection, as its driver calls it.
 ///
@@ -43,6 +44,8 @@ pub enum Event {
     Connect {
         /// The new connection.
         conn: ConnId,
+        /// What the driver knows of the client.
+        peer: Peer,
         /// What its URL and its upgrade request asked for.
         greeting: Greeting,
     },
@@ -95,6 +98,14 @@ pub enum Event {
         /// The longest that the drain may take; zero closes everybody at the next tick.
         within: Duration,
     },
+}
+
+/// What the driver knows of a client before it has said a word.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// The secret of the session, if this connection begins one: drawn by the system for this
+    /// connection alone.
+    pub entropy: Entropy,
 }
 
 /// What a connection's URL and upgrade request asked for.

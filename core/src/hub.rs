@@ -6,6 +6,7 @@ mod flow;
 mod life;
 mod publish;
 mod reading;
+mod resume;
 mod rooms;
 mod text;
 
@@ -20,7 +21,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::bucket::Rate;
-use crate::close::CloseCode;
+use crate::close::{CloseCode, Fate};
 use crate::command::{Command, Queue, Recipients};
 use crate::config::{Config, ConfigError};
 use crate::event::{ConnId, Event};
@@ -172,7 +173,7 @@ impl Hub {
         self.notice_absence(now);
         self.now = now;
         match event {
-            Event::Connect { conn, greeting } => self.connect(conn, greeting, commands),
+            Event::Connect { conn, peer, greeting } => self.connect(conn, peer, greeting, commands),
             Event::Text { conn, text } => self.text(conn, &text, commands),
             Event::Binary { conn } => self.binary(conn, commands),
             Event::Heard { conn } => self.heard(conn),
@@ -264,32 +265,46 @@ impl Hub {
         Ok(())
     }
 
-    /// Ends a session: a `bye` where there is room, a `Close`, and it is forgotten.
+    /// Ends a connection: a `bye` where there is room, and a `Close`. Whether the session goes with it
+    /// is the code's to say.
     fn close(&mut self, slot: u32, code: CloseCode, queue: Queue, out: &mut Vec<Command>) {
         if !(code == CloseCode::Drain && self.is_told_of_drain(slot)) {
-            let bye = bye(code, None);
-            if self.queued(slot) + frame_len(bye.len()) as u64 <= self.limits.window {
-                self.send(slot, bye.into(), out);
-            }
+            self.say_bye(slot, code, out);
         }
-        let conn = self.state.sessions[slot].conn;
-        self.forget(slot);
+        let conn = self.state.sessions[slot].link.conn;
+        match code.fate() {
+            Fate::Lost => self.lose(slot),
+            Fate::Over => self.forget(slot),
+        }
         out.push(Command::Close { conn, code, queue });
     }
 
+    fn say_bye(&mut self, slot: u32, code: CloseCode, out: &mut Vec<Command>) {
+        let bye = bye(code, None);
+        if self.queued(slot) + frame_len(bye.len()) as u64 <= self.limits.window {
+            self.send(slot, bye.into(), out);
+        }
+    }
+
     fn forget(&mut self, slot: u32) {
-        let state = &mut self.state;
-        let session = &mut state.sessions[slot];
-        state.waking.disarm(&mut session.armed, Timer::Session(slot));
+        let session = &mut self.state.sessions[slot];
         for membership in core::mem::take(&mut session.memberships) {
             self.vacate(&membership);
         }
+        self.unlink(slot);
+        self.state.sessions.remove(slot);
+    }
+
+    /// Lets go of what the session in `slot` has because of its connection: its timer, and what is
+    /// queued.
+    fn unlink(&mut self, slot: u32) {
         let state = &mut self.state;
+        state.waking.disarm(&mut state.sessions[slot].armed, Timer::Session(slot));
         state.lagging.forget(slot);
-        let backlog = state.sessions.flow(slot).backlog;
+        let flow = state.sessions.flow_mut(slot);
+        let backlog = core::mem::take(&mut flow.backlog);
         state.backlogs.remove(&(backlog, slot));
         state.reported -= backlog;
-        state.sessions.remove(slot);
     }
 }
 

@@ -45,6 +45,15 @@ pub(crate) fn digits<const N: usize>(value: u64) -> [char; N] {
     })
 }
 
+/// The value of digits that [`digits`] wrote; nothing if one is none, or they hold more than 64 bits.
+pub(crate) fn value(text: &str) -> Option<u64> {
+    text.bytes().try_fold(0_u64, |value, byte| {
+        let digit = DIGITS.iter().position(|digit| *digit == byte)?;
+        let shifted = value.checked_mul(32)?;
+        Some(shifted | digit as u64)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::collections::BTreeSet;
@@ -106,5 +115,9 @@ mod tests {
     #[test]
     fn digits_are_the_lowest_bits() {
         assert_eq!(digits::<3>(0b00001_00010_11111), ['1', '2', 'z']);
+        assert_eq!(value("12z"), Some(0b00001_00010_11111));
+        assert_eq!(value("12u"), None);
+        assert_eq!(value("fzzzzzzzzzzzz"), Some(u64::MAX));
+        assert_eq!(value("g000000000000"), None);
     }
 }

@@ -19,6 +19,7 @@ pub mod protocol;
 mod room;
 mod session;
 mod slab;
+mod ticket;
 mod time;
 mod timers;
 
@@ -27,8 +28,9 @@ pub use claims::{Action, Claims, Grant, Pattern, PatternError, Permissions};
 pub use close::CloseCode;
 pub use command::{Command, Queue, Recipients};
 pub use config::{Config, ConfigError, PlainText, RunAhead};
-pub use event::{ConnId, Event, Framing, Greeting, RoomChoice};
+pub use event::{ConnId, Event, Framing, Greeting, Peer, RoomChoice};
 pub use frame::frame_len;
 pub use hub::{Hub, Machine, Origin};
 pub use name::{Name, NameError};
+pub use ticket::{Entropy, NoTicket, Ticket};
 pub use time::Timestamp;

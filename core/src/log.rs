@@ -24,6 +24,7 @@ impl fmt::Display for Epoch {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) text: Arc<str>,
+    /// The session, by its first connection.
     pub(crate) author: ConnId,
     pub(crate) at: Timestamp,
 }

@@ -13,7 +13,7 @@ pub use reply::ErrorCode;
 pub(crate) use reply::{
     Gap, Page, Reply, ack_middle, json_string, message_prefix, write_ack, write_message,
 };
-pub use request::{Echo, Frame, Id, Position, Refusal, Request};
+pub use request::{Echo, Frame, Id, Places, Position, Refusal, Request};
 
 /// The subprotocol's name, as offered in `Sec-WebSocket-Protocol`.
 pub const SUBPROTOCOL: &str = "roundtable.v1";

@@ -1,7 +1,7 @@
 //! Sessions: who is connected, under which name, in which rooms. This file does not know what is
 //! said in them.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::{Index, IndexMut};
 
@@ -11,20 +11,51 @@ use crate::flow::Flow;
 use crate::name::Name;
 use crate::protocol::Echo;
 use crate::slab::Slab;
+use crate::ticket::{Entropy, Ticket};
 use crate::time::Timestamp;
 
-/// One connected client.
+/// One client, connected or expected back.
 ///
 /// The moments of liveness are those of the hub's clock of waking hours (`Hub::awake`), which stands
 /// still while the hub itself was away.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Session {
-    pub(crate) conn: ConnId,
+    /// The connection that began it: its name for ever.
+    pub(crate) id: ConnId,
+    /// What a client must know to come back to it.
+    pub(crate) secret: Entropy,
     pub(crate) user: Name,
-    pub(crate) framing: Framing,
+    pub(crate) standing: Standing,
+    /// The connection, or the last one.
+    pub(crate) link: Link,
     pub(crate) greeted: Greeted,
     /// In the order of joining.
     pub(crate) memberships: Vec<Membership>,
+    /// When the session's timer is set to fire.
+    pub(crate) armed: Option<Timestamp>,
+    pub(crate) messages: Bucket,
+    pub(crate) bytes: Bucket,
+    pub(crate) strikes: Bucket,
+    /// When a refusal without `id` was last told.
+    pub(crate) refused: Option<Timestamp>,
+}
+
+/// Whether a session has a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It has one.
+    Connected,
+    /// It lost it, and others are not told so far.
+    Lingering { since: Timestamp },
+    /// It lost it, and is gone for others.
+    Away { since: Timestamp },
+}
+
+/// What belongs to a session's connection and not to the session.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Link {
+    pub(crate) conn: ConnId,
+    pub(crate) framing: Framing,
     /// The last sign of life.
     pub(crate) heard: Timestamp,
     /// The ping that may not have been answered.
@@ -33,13 +64,6 @@ pub(crate) struct Session {
     pub(crate) pings: u64,
     /// When the backlog, if there is one, last became smaller or appeared.
     pub(crate) moved: Timestamp,
-    /// When the session's timer is set to fire.
-    pub(crate) armed: Option<Timestamp>,
-    pub(crate) messages: Bucket,
-    pub(crate) bytes: Bucket,
-    pub(crate) strikes: Bucket,
-    /// When a refusal without `id` was last told.
-    pub(crate) refused: Option<Timestamp>,
 }
 
 /// Whether a session may still say who it is.
@@ -70,23 +94,39 @@ pub(crate) enum Cursor {
     Lagging(u64),
 }
 
+impl Link {
+    pub(crate) fn new(conn: ConnId, framing: Framing, heard: Timestamp) -> Self {
+        Self { conn, framing, heard, pinged: None, pings: 0, moved: heard }
+    }
+}
+
 impl Session {
-    pub(crate) fn new(conn: ConnId, user: Name, framing: Framing, heard: Timestamp) -> Self {
+    pub(crate) fn new(secret: Entropy, user: Name, link: Link) -> Self {
         Self {
-            conn,
+            id: link.conn,
+            secret,
             user,
-            framing,
+            standing: Standing::Connected,
+            link,
             greeted: Greeted::Open,
             memberships: Vec::new(),
-            heard,
-            pinged: None,
-            pings: 0,
-            moved: heard,
             armed: None,
             messages: Bucket::default(),
             bytes: Bucket::default(),
             strikes: Bucket::default(),
             refused: None,
+        }
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.standing == Standing::Connected
+    }
+
+    /// When the connection was lost.
+    pub(crate) fn lost_at(&self) -> Option<Timestamp> {
+        match self.standing {
+            Standing::Connected => None,
+            Standing::Lingering { since } | Standing::Away { since } => Some(since),
         }
     }
 
@@ -120,6 +160,8 @@ pub(crate) struct Sessions {
     pub(crate) flows: Vec<Flow>,
     by_conn: BTreeMap<ConnId, u32>,
     by_name: BTreeMap<Name, u32>,
+    /// Those without a connection, the longest first.
+    lost: BTreeSet<(Timestamp, u32)>,
 }
 
 impl Sessions {
@@ -144,12 +186,24 @@ impl Sessions {
         self.slab.get(slot)
     }
 
-    pub(crate) fn is_taken(&self, name: &Name) -> bool {
-        self.by_name.contains_key(name)
+    /// The session that a client comes back to.
+    pub(crate) fn find_ticket(&self, ticket: Ticket) -> Option<u32> {
+        let session = self.slab.get(ticket.place)?;
+        (session.secret == ticket.secret).then_some(ticket.place)
+    }
+
+    /// Who has the name.
+    pub(crate) fn holder(&self, name: &Name) -> Option<u32> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The session that lost its connection first.
+    pub(crate) fn first_lost(&self) -> Option<u32> {
+        self.lost.first().map(|(_, slot)| *slot)
     }
 
     pub(crate) fn insert(&mut self, session: Session) -> u32 {
-        let (conn, user) = (session.conn, session.user.clone());
+        let (conn, user) = (session.link.conn, session.user.clone());
         let slot = self.slab.insert(session);
         if slot as usize == self.flows.len() {
             self.flows.push(Flow::new(conn));
@@ -162,9 +216,12 @@ impl Sessions {
     }
 
     pub(crate) fn remove(&mut self, slot: u32) -> Session {
+        self.free_name(slot);
         let session = self.slab.remove(slot);
-        self.by_conn.remove(&session.conn);
-        self.by_name.remove(&session.user);
+        match session.lost_at() {
+            None => _ = self.by_conn.remove(&session.link.conn),
+            Some(since) => _ = self.lost.remove(&(since, slot)),
+        }
         if self.slab.is_empty() {
             self.flows = Vec::new();
         }
@@ -172,10 +229,39 @@ impl Sessions {
     }
 
     pub(crate) fn rename(&mut self, slot: u32, name: Name) {
-        let session = &mut self.slab[slot];
-        self.by_name.remove(&session.user);
-        session.user = name.clone();
+        self.free_name(slot);
+        self.slab[slot].user = name.clone();
         self.by_name.insert(name, slot);
+    }
+
+    /// Others may have the session's name.
+    pub(crate) fn free_name(&mut self, slot: u32) {
+        let name = &self.slab[slot].user;
+        if self.by_name.get(name) == Some(&slot) {
+            self.by_name.remove(name);
+        }
+    }
+
+    /// The session has no connection any more.
+    pub(crate) fn lose(&mut self, slot: u32, since: Timestamp) {
+        let session = &mut self.slab[slot];
+        session.standing = Standing::Lingering { since };
+        self.by_conn.remove(&session.link.conn);
+        self.lost.insert((since, slot));
+    }
+
+    /// Gives the connection of the session in `from`, which ends, to the one in `to`.
+    pub(crate) fn hand_over(&mut self, from: u32, to: u32) {
+        let flow = self.flows[from as usize];
+        let link = self.remove(from).link;
+        let session = &mut self.slab[to];
+        if let Some(since) = session.lost_at() {
+            self.lost.remove(&(since, to));
+        }
+        session.standing = Standing::Connected;
+        self.by_conn.insert(link.conn, to);
+        session.link = link;
+        self.flows[to as usize] = flow;
     }
 
     /// Tells a session that its place in `room` is another one.

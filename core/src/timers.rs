@@ -7,7 +7,8 @@ use crate::time::Timestamp;
 /// Whose timer it is. Each owner has at most one, set to the earliest thing it waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
-    /// The session in this slot: a ping, a pong that is missing, a backlog that does not move.
+    /// The session in this slot: a ping, a pong that is missing, a backlog that does not move; or the
+    /// end of waiting for its client.
     Session(u32),
     /// The room in this slot: its oldest entry.
     Room(u32),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use roundtable::protocol::{ErrorCode, Frame, SUBPROTOCOL, VERSION};
 use roundtable::{
-    CloseCode, Command, Config, ConnId, Event, Framing, Greeting, Hub, Origin, RoomChoice,
-    Timestamp, frame_len,
+    CloseCode, Command, Config, ConnId, Entropy, Event, Framing, Greeting, Hub, Origin, Peer,
+    RoomChoice, Timestamp, frame_len,
 };
 use serde_json::Value;
 
@@ -214,6 +214,7 @@ impl Scene {
             "window_bytes" => {
                 (config.turn_events, config.turn_bytes, config.window_bytes) = (1, 1, value);
                 config.reserve_bytes = 2048;
+                config.rooms_per_session = 8;
             }
             _ => panic!("no example needs the setting {setting}"),
         }
@@ -236,7 +237,8 @@ impl Scene {
         self.connections += 1;
         let conn = ConnId::new(self.connections);
         self.people.insert(name.to_owned(), conn);
-        self.handle(Event::Connect { conn, greeting });
+        let peer = Peer { entropy: Entropy::new(self.connections.into()) };
+        self.handle(Event::Connect { conn, peer, greeting });
     }
 
     fn say(&mut self, name: &str, text: &str) {

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use roundtable::{Event, Greeting, Queue};
-use roundtable_server::{Codec, Door, Input, Knock};
+use roundtable_server::{Codec, Door, Input, Knock, peer};
 use smol::channel::TrySendError;
 use smol::future::FutureExt as _;
 use smol::{Async, Timer, future};
@@ -165,7 +165,8 @@ async fn converse(shard: &Rc<Shard>, conn: &Rc<Conn>, upgrade: Box<Upgrade>) -> 
     let mut inputs = shard.inputs.take();
     codec.feed(clock.now(), &behind, &mut inputs);
     drop(behind);
-    if let Some(room) = tell(shard, conn, Event::Connect { conn: conn.id, greeting }) {
+    if let Some(room) = tell(shard, conn, Event::Connect { conn: conn.id, peer: peer(), greeting })
+    {
         room.await;
     }
     let mut taken = Taken::Some;

@@ -12,7 +12,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Token};
 use roundtable::{Command, ConnId, Event, Hub, Queue, Timestamp};
 use roundtable_server::{
-    Codec, Door, Frame, Input, Knock, Outbox, Readiness, Settings, cli, frame,
+    Codec, Door, Frame, Input, Knock, Outbox, Readiness, Settings, cli, frame, peer,
 };
 
 const LISTENER: Token = Token(0);
@@ -151,7 +151,7 @@ impl Server<'_> {
             }
             Knock::Upgrade { response, greeting, consumed } => {
                 conn.stream.write_all(&response)?;
-                self.handle(Event::Connect { conn: id, greeting });
+                self.handle(Event::Connect { conn: id, peer: peer(), greeting });
                 return self.take(id, &head[consumed..]);
             }
         }

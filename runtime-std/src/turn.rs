@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use roundtable::{Command, ConnId, Event, Greeting, Machine, Recipients};
-use roundtable_server::{Frame, Sends, frame};
+use roundtable_server::{Frame, Sends, frame, peer};
 use tracing::{debug, info};
 
 use crate::Shared;
@@ -99,7 +99,7 @@ impl<M: Machine> Owner<M> {
             Note::Opened { conn, stream, greeting } => {
                 debug!(conn = conn.get(), "connected");
                 self.sockets.add(conn, stream);
-                self.handle(Event::Connect { conn, greeting });
+                self.handle(Event::Connect { conn, peer: peer(), greeting });
             }
             Note::Event(event) => self.handle(event),
             Note::Pong { conn, frame } => self.sockets.pong(conn, frame),

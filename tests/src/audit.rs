@@ -5,8 +5,9 @@ mod entries;
 mod frame;
 mod join;
 mod log;
+mod session;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use roundtable::{Config, ConnId, Name};
 
@@ -15,6 +16,7 @@ use crate::known::{Known, LogId, RoomId};
 use frame::{Asked, Place};
 pub(crate) use frame::{Frame, Kind};
 use log::{Bounds, Entry, Log, digest};
+use session::{SessionId, Sessions};
 
 const ERRORS: [&str; 15] = [
     "bad_json",
@@ -35,7 +37,7 @@ const ERRORS: [&str; 15] = [
 ];
 
 /// The codes and reasons of the protocol's document.
-const CLOSES: [(u64, &str); 11] = [
+const CLOSES: [(u64, &str); 12] = [
     (1000, "normal"),
     (1002, "protocol"),
     (1003, "no_binary"),
@@ -47,6 +49,7 @@ const CLOSES: [(u64, &str); 11] = [
     (4002, "drain"),
     (4003, "memory_pressure"),
     (4029, "rate_limited"),
+    (4503, "session_taken"),
 ];
 
 /// What clients have been told so far.
@@ -65,6 +68,7 @@ pub(crate) struct Audit {
     members: Vec<usize>,
     occupied: usize,
     request: Option<Request>,
+    sessions: Sessions,
 }
 
 /// What the configuration promises.
@@ -83,6 +87,8 @@ struct Reader {
     conn: ConnId,
     /// The name, and as JSON.
     user: Option<(String, String)>,
+    /// Its session.
+    session: Option<SessionId>,
     /// The code of the `bye` that it was told.
     bye: Option<u64>,
     /// A `bye` was its welcome: nothing may follow.
@@ -108,6 +114,11 @@ struct Request {
     data: Option<String>,
     since: Option<Place>,
     before: Option<Place>,
+    /// What a client that comes back says of where it stands, and of which session it is.
+    places: Option<BTreeMap<String, Place>>,
+    resume: Option<String>,
+    /// The rooms of the session that it came back to, until it is told of them.
+    owed: Vec<(RoomId, bool)>,
     echo: bool,
     replies: usize,
     acked: bool,
@@ -122,6 +133,7 @@ enum What {
     /// No JSON object: published as it is, or refused.
     Plain,
     Join,
+    Hello,
     Other,
 }
 
@@ -130,7 +142,7 @@ enum What {
 pub(crate) struct Note {
     /// Where a reader stands who was given it, if it moves readers.
     pub(crate) place: Option<(RoomId, LogId, u64)>,
-    author: Option<ConnId>,
+    author: Option<SessionId>,
     /// The author learns of it by this frame.
     fresh: bool,
 }
@@ -159,6 +171,7 @@ impl Audit {
             members: Vec::new(),
             occupied: 0,
             request: None,
+            sessions: Sessions::default(),
         }
     }
 
@@ -168,12 +181,14 @@ impl Audit {
             self.readers.resize_with(slot + 1, || None);
         }
         let rooms = Vec::new();
-        self.readers[slot] = Some(Reader { conn, user: None, bye: None, refused: false, rooms });
+        self.readers[slot] =
+            Some(Reader { conn, user: None, session: None, bye: None, refused: false, rooms });
     }
 
     /// A client's connection is over.
     pub(crate) fn end(&mut self, slot: usize) {
         let Some(reader) = self.readers[slot].take() else { return };
+        self.part(&reader);
         if let Some((user, _)) = reader.user {
             self.users.remove(&user);
         }
@@ -198,6 +213,9 @@ impl Audit {
             data: None,
             since: None,
             before: None,
+            places: None,
+            resume: None,
+            owed: Vec::new(),
             echo: true,
             replies: 0,
             acked: false,
@@ -211,6 +229,8 @@ impl Audit {
             What::Publish
         } else if asked.is("join") {
             What::Join
+        } else if asked.is("hello") {
+            What::Hello
         } else {
             What::Other
         };
@@ -220,6 +240,8 @@ impl Audit {
             data: asked.data.map(|data| data.get().to_owned()),
             since: asked.since(),
             before: asked.before(),
+            places: asked.places(),
+            resume: asked.resume(),
             echo: asked.wants_echo(),
             ..nothing()
         });
@@ -236,6 +258,9 @@ impl Audit {
         let closed = reader.is_none_or(|reader| reader.conn != request.conn);
         if !closed && request.id.is_some() {
             hold!(self.checked, OneReply, request.replies == 1, "replies to {request:?}");
+        }
+        if !closed {
+            self.check_all_told(&request);
         }
         let publishes = matches!(request.what, What::Publish | What::Plain);
         if !closed && publishes && request.replies == 0 && !request.seen {
@@ -387,6 +412,7 @@ impl Audit {
         }
         let free = self.users.insert(user.to_owned());
         hold!(self.checked, Limits, free, "a name is given twice: {frame:?}");
+        self.seated(slot, frame);
         let sessions = self.users.len();
         hold!(self.checked, Limits, sessions <= self.limits.sessions, "{sessions} sessions");
     }
@@ -413,7 +439,7 @@ impl Audit {
 
 fn may_be_by(entry: &Entry, reader: &Reader) -> bool {
     match (entry.author, &reader.user) {
-        (Some(author), _) => author == reader.conn,
+        (Some(author), _) => Some(author) == reader.session,
         (None, Some((_, user))) => entry.user == digest([user, ""]),
         (None, None) => false,
     }

@@ -14,10 +14,11 @@ pub struct Compare {
     config: Config,
     wall_clock_ms: u64,
     reference: Reference,
-    /// The hub's epochs and made-up names, and the reference's words for them.
+    /// The hub's epochs, sessions and made-up names, and the reference's words for them.
     words: Vec<(String, String)>,
     guests: usize,
     epochs: usize,
+    tickets: usize,
 }
 
 /// What was said to each connection, in order.
@@ -27,7 +28,15 @@ impl Compare {
     /// For a hub with this configuration and this wall clock.
     pub fn new(config: Config, wall_clock_ms: u64) -> Self {
         let reference = Reference::new(config.clone(), wall_clock_ms);
-        Self { config, wall_clock_ms, reference, words: Vec::new(), guests: 0, epochs: 0 }
+        Self {
+            config,
+            wall_clock_ms,
+            reference,
+            words: Vec::new(),
+            guests: 0,
+            epochs: 0,
+            tickets: 0,
+        }
     }
 
     fn learn(&mut self, event: &Event, frame: &Value) {
@@ -36,6 +45,12 @@ impl Compare {
             self.guests += 1;
             let made_up = frame["user"].as_str().unwrap_or_default().to_owned();
             self.words.push((made_up, format!("guest#{:06}", self.guests)));
+        }
+        if let Some(ticket) = frame["session"].as_str()
+            && !self.words.iter().any(|(word, _)| word == ticket)
+        {
+            self.tickets += 1;
+            self.words.push((ticket.to_owned(), format!("s_session#{:025}", self.tickets)));
         }
         let Some(epoch) = frame["epoch"].as_str() else { return };
         if !self.words.iter().any(|(word, _)| word == epoch) {

@@ -194,7 +194,7 @@ macro_rules! conformance_in_turn {
             a_peer_that_never_answers_the_close_is_gone_after_a_while,
             a_flood_of_empty_fragments_is_closed,
             a_message_that_is_never_finished_is_closed,
-            a_lost_connection_frees_its_name,
+            a_lost_session_is_come_back_to,
         );
     };
 }

@@ -7,7 +7,7 @@ use roundtable::{Framing, Greeting};
 
 use crate::generator::{
     CLIENTS, EpochChoice, Frame, Id, Limits, NAMES, ODD, ROOMS, Reading, Script, SeqChoice, Since,
-    Step, letters, room_choice, valid,
+    Stands, Step, Whose, letters, room_choice, valid,
 };
 
 /// The script that `bytes` stand for: one byte for the limits, then records `[op, client, len] body`.
@@ -113,7 +113,16 @@ fn decode_greeting(body: &mut Body<'_>) -> Greeting {
 fn decode_frame(op: u8, body: &mut Body<'_>) -> Frame {
     let id = body.id();
     match op {
-        12 => Frame::Hello { id, name: body.of(&NAMES) },
+        12 => {
+            let name = body.of(&NAMES);
+            match (body.byte(), body.of(&[Stands::Seen, Stands::Nowhere, Stands::Untold])) {
+                (0, _) => Frame::Hello { id, name },
+                (1, stands) => Frame::Resume { id, whose: Whose::Own, stands },
+                (client, stands) => {
+                    Frame::Resume { id, whose: Whose::Of(u16::from(client) % CLIENTS), stands }
+                }
+            }
+        }
         13 => Frame::Join {
             id,
             room: body.of(&ROOMS),

@@ -9,13 +9,17 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
 
-use roundtable::{Command, Config, ConnId, Event, Greeting, Origin, RoomChoice, Timestamp};
+use roundtable::{
+    Command, Config, ConnId, Entropy, Event, Greeting, Origin, Peer, RoomChoice, Timestamp,
+};
 
 use crate::audit::Audit;
-use crate::generator::{EpochChoice, Frame, Id, Reading, Script, SeqChoice, Since, Step};
+use crate::generator::{
+    EpochChoice, Frame, Id, Reading, Script, SeqChoice, Since, Stands, Step, Whose,
+};
 use crate::invariant::Checked;
 use crate::known::{LogId, RoomId};
-use crate::render::Render;
+use crate::render::{Place, Render};
 use crate::socket::{Clock, Socket};
 use crate::subject::Subject;
 use life::Drain;
@@ -83,6 +87,8 @@ struct Client {
     connects: u64,
     /// Where it stands in the rooms of which it received something.
     seen: Vec<(RoomId, LogId, u64)>,
+    /// The sessions that it was given last, and before that.
+    sessions: [String; 2],
 }
 
 /// Something that reaches the hub later; the serial number keeps the order of what was sent.
@@ -112,6 +118,8 @@ pub struct Figures {
     pub deliveries: u64,
     /// Connections after a client's first.
     pub reconnects: u64,
+    /// Those of them that came back to their session.
+    pub resumed: u64,
     /// Gaps told, in a `gap` or in a `joined`.
     pub gaps: u64,
     /// Connections that the hub closed.
@@ -271,7 +279,8 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         self.sockets[slot] = Some(Box::new(Socket::new(conn, client, latency, clock)));
         self.live += 1;
         self.audit.connect(slot, conn);
-        self.hand_in(&Event::Connect { conn, greeting: greeting.clone() });
+        let peer = Peer { entropy: secret(self.origin.seed, self.minted) };
+        self.hand_in(&Event::Connect { conn, peer, greeting: greeting.clone() });
     }
 
     /// Mints a number, and gives the slot that belongs to it.
@@ -294,6 +303,11 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             return;
         }
         self.connect(client, &Greeting { room: RoomChoice::None, ..Greeting::default() });
+        // Every other time, so that coming back without a session is seen as well.
+        if self.client(client).connects.is_multiple_of(2) {
+            let (whose, stands) = (Whose::Own, Stands::Seen);
+            self.send(client, &Frame::Resume { id: Id::Number, whose, stands });
+        }
         for room in rooms {
             let since = Since { epoch: EpochChoice::Seen, seq: SeqChoice::Seen };
             let frame = Frame::Join { id: Id::Number, room, since: Some(since), echo: None };
@@ -303,11 +317,18 @@ impl<M: Subject, O: Observer> Driver<M, O> {
 
     fn send(&mut self, client: u16, frame: &Frame) {
         let Some(slot) = self.client(client).slot else { return };
-        if matches!(frame, Frame::Join { since: Some(_), .. }) {
+        if matches!(frame, Frame::Join { since: Some(_), .. } | Frame::Resume { .. }) {
             self.receive(slot);
         }
-        let seen = &self.clients[usize::from(client)].seen;
-        let text = self.render.text(&self.audit.known, seen, frame);
+        let who = &self.clients[usize::from(client)];
+        let session = match frame {
+            Frame::Resume { whose: Whose::Of(other), .. } => {
+                self.clients.get(usize::from(*other)).map_or("", |other| &other.sessions[0])
+            }
+            _ => &who.sessions[1],
+        };
+        let place = Place { seen: &who.seen, session };
+        let text = self.render.text(&self.audit.known, place, frame);
         self.post(client, What::Text(text));
     }
 
@@ -443,6 +464,12 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         let slots: Vec<usize> = self.sockets.iter().enumerate().filter_map(live).collect();
         slots.into_iter()
     }
+}
+
+/// What nobody can guess, drawn from the run's seed.
+fn secret(seed: u64, number: u64) -> Entropy {
+    let bits = u128::from(seed) << 64 | u128::from(number);
+    Entropy::new(bits.wrapping_mul(0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645))
 }
 
 /// A connection's number ends with its slot.

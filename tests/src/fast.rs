@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use roundtable::{Config, ConnId, Event, Greeting, Hub, Machine, Timestamp};
+use roundtable::{Config, ConnId, Event, Greeting, Hub, Machine, Peer, Timestamp};
 
 use crate::decode::decode;
 use crate::generator::Limits;
@@ -65,7 +65,7 @@ fn a_hub_in_a_box_is_a_hub() {
     let hub = || Hub::begin(Config::default(), ORIGIN);
     let (mut bare, mut boxed): (_, Box<dyn Machine>) = (hub(), Box::new(hub()));
     let conn = ConnId::new(1);
-    let connect = Event::Connect { conn, greeting: Greeting::default() };
+    let connect = Event::Connect { conn, peer: Peer::default(), greeting: Greeting::default() };
     for event in [connect, Event::Flushed] {
         let (mut commands, mut same) = (Vec::new(), Vec::new());
         bare.handle(Timestamp::ZERO, event.clone(), &mut commands);

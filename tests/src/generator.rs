@@ -255,6 +255,15 @@ pub enum Frame {
         /// The wished name.
         name: &'static str,
     },
+    /// To come back to a session.
+    Resume {
+        /// The request's id.
+        id: Id,
+        /// Which one.
+        whose: Whose,
+        /// What the client says of where it stands.
+        stands: Stands,
+    },
     /// To be in a room.
     Join {
         /// The request's id.
@@ -318,6 +327,26 @@ pub enum Id {
     Number,
     /// A string that JSON must escape.
     Text,
+}
+
+/// A session, in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// That of the client's connection before this one.
+    Own,
+    /// The last one of this client.
+    Of(u16),
+}
+
+/// What a client that comes back says of where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// The last place that it has received, in each room.
+    Seen,
+    /// That it has received nothing.
+    Nowhere,
+    /// Nothing.
+    Untold,
 }
 
 /// A place in a room's log, in words.

@@ -47,11 +47,14 @@ pub enum Invariant {
     SinceTable,
     /// The limits on sessions, rooms, members, names and nesting hold.
     Limits,
+    /// Who gives a session's secret comes back to that session, alone, and is told of each of its
+    /// rooms in the order of joining.
+    OwnSession,
 }
 
 impl Invariant {
     /// Each of them, in the order of the numbers.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Pure,
         Self::KnownConnections,
         Self::OneClose,
@@ -70,6 +73,7 @@ impl Invariant {
         Self::PagesAreTheLog,
         Self::SinceTable,
         Self::Limits,
+        Self::OwnSession,
     ];
 }
 

@@ -21,6 +21,7 @@ pub(crate) struct Known {
 
 #[derive(Debug, Default)]
 struct Room {
+    name: String,
     /// The last run of the log that anybody was told of, and the one before it.
     last: Option<LogId>,
     before: Option<LogId>,
@@ -36,12 +37,16 @@ impl Known {
         }
         let room = RoomId::try_from(self.by_room.len()).expect("few rooms");
         self.rooms.insert(name.to_owned(), room);
-        self.by_room.push(Room::default());
+        self.by_room.push(Room { name: name.to_owned(), ..Room::default() });
         room
     }
 
     pub(crate) fn find_room(&self, name: &str) -> Option<RoomId> {
         self.rooms.get(name).copied()
+    }
+
+    pub(crate) fn name(&self, room: RoomId) -> &str {
+        &self.by_room[room as usize].name
     }
 
     /// The number of a run of `room`'s log. A new one becomes the room's last.

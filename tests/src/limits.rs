@@ -62,7 +62,7 @@ fn a_log_keeps_what_fits_its_bytes_and_no_more() {
         table.connect(newcomer);
         let join = json!({ "type": "join", "id": 1, "room": "a", "since": since });
         let joined = table.say(newcomer, &join.to_string());
-        table.tell(newcomer, Event::Disconnect { conn: ConnId::new(newcomer) });
+        table.say(newcomer, r#"{"type":"bye"}"#);
         let trimmed = joined[0]["gap"]["to"].as_u64().unwrap_or(0);
         let kept: usize = sizes[usize::try_from(trimmed).expect("small")..].iter().sum();
         assert!(kept <= config.history_bytes, "{kept} bytes are kept behind {trimmed}");
@@ -237,10 +237,10 @@ fn the_configuration_is_limited() {
     fn millis(value: usize) -> Duration {
         Duration::from_millis(value as u64)
     }
-    let bounds: [Bounds; 28] = [
+    let bounds: [Bounds; 30] = [
         ("max_sessions", |config, value| config.max_sessions = value, 1, COUNT),
         ("max_rooms", |config, value| config.max_rooms = value, 1, COUNT),
-        ("rooms_per_session", |config, value| config.rooms_per_session = value, 1, COUNT),
+        ("rooms_per_session", |config, value| config.rooms_per_session = value, 1, 403),
         ("members_per_room", |config, value| config.members_per_room = value, 1, COUNT),
         ("max_message_bytes", |config, value| config.max_message_bytes = value, 256, 65_052),
         ("max_depth", |config, value| config.max_depth = value, 1, 125),
@@ -259,6 +259,8 @@ fn the_configuration_is_limited() {
         ("pong_wait", |config, value| config.pong_wait = millis(value), SECOND, LONG),
         ("write_timeout", |config, value| config.write_timeout = millis(value), SECOND, LONG),
         ("stall", |config, value| config.stall = millis(value), SECOND, LONG),
+        ("resume_window", |config, value| config.resume_window = millis(value), 0, LONG),
+        ("presence_linger", |config, value| config.presence_linger = millis(value), 0, LONG),
         ("drain_pace", |config, value| config.drain_pace = millis(value), 0, LONG),
         ("drain_notice", |config, value| config.drain_notice = millis(value), 0, LONG),
         ("drain_spread", |config, value| config.drain_spread = millis(value), 0, LONG),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use roundtable::{ConnId, Event, Framing, Greeting, Name, RoomChoice, Timestamp};
+use roundtable::{ConnId, Entropy, Event, Framing, Greeting, Name, Peer, RoomChoice, Timestamp};
 
 /// Reads a line as `format!("{now:?} {event:?}")` writes it; nothing if it is none.
 pub fn parse(line: &str) -> Option<(Timestamp, Event)> {
@@ -20,7 +20,7 @@ impl<'a> Reader<'a> {
         let event = match self.word() {
             "Connect" => {
                 let conn = self.conn()?;
-                Event::Connect { conn, greeting: self.greeting()? }
+                Event::Connect { conn, peer: self.peer()?, greeting: self.greeting()? }
             }
             "Text" => Event::Text { conn: self.conn()?, text: self.field("text")?.string()? },
             "Binary" => Event::Binary { conn: self.conn()? },
@@ -40,6 +40,12 @@ impl<'a> Reader<'a> {
 
     fn conn(&mut self) -> Option<ConnId> {
         self.field("conn")?.word().strip_prefix('#')?.parse().ok().map(ConnId::new)
+    }
+
+    fn peer(&mut self) -> Option<Peer> {
+        self.field("peer")?.field("entropy")?;
+        let bits = u128::from_str_radix(self.word(), 16).ok()?;
+        Some(Peer { entropy: Entropy::new(bits) })
     }
 
     fn greeting(&mut self) -> Option<Greeting> {
@@ -67,7 +73,8 @@ impl<'a> Reader<'a> {
     fn field(&mut self, name: &str) -> Option<&mut Self> {
         let at = self.rest.find(name)?;
         let between = &self.rest[..at];
-        let only_signs = between.chars().all(|sign| " {,()".contains(sign) || sign.is_alphabetic());
+        let only_signs =
+            between.chars().all(|sign| " {,()}".contains(sign) || sign.is_alphabetic());
         self.rest = self.rest[at + name.len()..].strip_prefix(": ")?;
         only_signs.then_some(self)
     }
@@ -160,7 +167,10 @@ mod tests {
         let greeting = (prop::option::of(name), room, framing)
             .prop_map(|(name, room, framing)| Greeting { name, room, framing });
         prop_oneof![
-            (conn(), greeting).prop_map(|(conn, greeting)| Event::Connect { conn, greeting }),
+            (conn(), any::<u128>(), greeting).prop_map(|(conn, bits, greeting)| {
+                let peer = Peer { entropy: Entropy::new(bits) };
+                Event::Connect { conn, peer, greeting }
+            }),
             (conn(), any::<String>()).prop_map(|(conn, text)| Event::Text { conn, text }),
             conn().prop_map(|conn| Event::Binary { conn }),
             conn().prop_map(|conn| Event::Heard { conn }),

@@ -3,17 +3,19 @@
 //! does not know what may lie in a queue, nor how silence is noticed.
 
 use roundtable::{
-    CloseCode, Config, ConnId, Event, Framing, Greeting, Name, PlainText, RoomChoice, Timestamp,
+    CloseCode, Config, ConnId, Event, Framing, Greeting, PlainText, RoomChoice, Timestamp,
 };
 use serde_json::{Map, Value, json};
 
 pub(crate) mod frame;
 mod limits;
 mod room;
+mod session;
 
 use frame::{Refusal, good_id, name, place, read, string, with_id};
-use limits::{Bucket, Rate};
+use limits::Rate;
 use room::{Entry, Room};
+use session::{Membership, Session};
 
 /// What the reference says to one connection.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,28 +37,9 @@ pub struct Reference {
     rooms: Vec<Room>,
     epochs: u64,
     guests: u64,
+    tickets: u64,
     draining: bool,
     out: Vec<Output>,
-}
-
-#[derive(Clone, Debug)]
-struct Session {
-    conn: ConnId,
-    user: String,
-    framing: Framing,
-    has_joined: bool,
-    /// In the order of joining.
-    rooms: Vec<Membership>,
-    messages: Bucket,
-    bytes: Bucket,
-    strikes: Bucket,
-    refused_at: Option<Timestamp>,
-}
-
-#[derive(Clone, Debug)]
-struct Membership {
-    room: String,
-    echo: bool,
 }
 
 impl Reference {
@@ -70,6 +53,7 @@ impl Reference {
             rooms: Vec::new(),
             epochs: 0,
             guests: 0,
+            tickets: 0,
             draining: false,
             out: Vec::new(),
         }
@@ -80,7 +64,7 @@ impl Reference {
         self.now = now;
         self.forget_the_past();
         match event {
-            Event::Connect { conn, greeting } => self.connect(*conn, greeting),
+            Event::Connect { conn, peer: _, greeting } => self.connect(*conn, greeting),
             Event::Text { conn, text } => {
                 if let Some(me) = self.find(*conn) {
                     self.text(me, text);
@@ -88,7 +72,10 @@ impl Reference {
             }
             Event::Binary { conn } => self.close(*conn, CloseCode::NoBinary),
             Event::Disconnect { conn } => self.gone(*conn),
-            Event::Drain { .. } => self.draining = true,
+            Event::Drain { .. } => {
+                self.draining = true;
+                self.sessions.retain(Session::is_connected);
+            }
             Event::Heard { .. } | Event::Backlog { .. } | Event::Flushed | Event::Tick => {}
         }
         self.forget_the_past();
@@ -98,7 +85,14 @@ impl Reference {
     /// The connection is over; also where the other hub ended it for a silence that only it can
     /// notice.
     pub fn gone(&mut self, conn: ConnId) {
-        self.sessions.retain(|session| session.conn != conn);
+        if let Some(me) = self.find(conn) {
+            let over = self.draining || self.config.resume_window.is_zero();
+            if over || self.sessions[me].rooms.is_empty() {
+                self.sessions.remove(me);
+            } else {
+                self.lose(me);
+            }
+        }
         self.forget_the_past();
     }
 
@@ -108,6 +102,8 @@ impl Reference {
         for room in &mut self.rooms {
             room.kept.retain(|entry| entry.at + age > now);
         }
+        let window = self.config.resume_window;
+        self.sessions.retain(|session| session.lost_at.is_none_or(|at| at + window > now));
         let sessions = &self.sessions;
         let is_in = |session: &Session, room: &Room| session.membership(&room.name).is_some();
         self.rooms.retain(|room| {
@@ -116,7 +112,7 @@ impl Reference {
     }
 
     fn find(&self, conn: ConnId) -> Option<usize> {
-        self.sessions.iter().position(|session| session.conn == conn)
+        self.sessions.iter().position(|session| session.is_connected() && session.conn == conn)
     }
 
     fn say(&mut self, conn: ConnId, frame: Value) {
@@ -126,7 +122,8 @@ impl Reference {
     fn close(&mut self, conn: ConnId, code: CloseCode) {
         if self.find(conn).is_some() {
             self.turn_away(conn, code);
-            self.gone(conn);
+            self.sessions.retain(|session| session.conn != conn);
+            self.forget_the_past();
         }
     }
 
@@ -141,12 +138,18 @@ impl Reference {
             return self.turn_away(conn, CloseCode::Drain);
         }
         if self.sessions.len() >= self.config.max_sessions {
-            return self.turn_away(conn, CloseCode::TryLater);
+            let lost = (0..self.sessions.len()).filter(|of| !self.sessions[*of].is_connected());
+            let Some(first) = lost.min_by_key(|of| self.sessions[*of].lost_at) else {
+                return self.turn_away(conn, CloseCode::TryLater);
+            };
+            self.sessions.remove(first);
         }
         let user = self.free_name(greeting.name.as_ref());
-        self.sessions.push(Session::new(conn, user, greeting.framing));
+        self.tickets += 1;
+        let ticket = format!("s_session#{:025}", self.tickets);
+        self.sessions.push(Session::new(conn, ticket, user, greeting.framing));
         let me = self.sessions.len() - 1;
-        self.welcome(me, None);
+        self.welcome(me, None, false);
         let room = match &greeting.room {
             RoomChoice::Default => self.config.default_room.to_string(),
             RoomChoice::Named(room) => room.to_string(),
@@ -156,23 +159,6 @@ impl Reference {
         if let Err(refusal) = self.join(me, None, asked.as_object().expect("an object")) {
             self.refuse(me, None, refusal);
         }
-    }
-
-    /// The wished name, with a number if it is taken.
-    fn free_name(&mut self, wished: Option<&Name>) -> String {
-        let Some(wished) = wished else {
-            self.guests += 1;
-            return format!("guest#{:06}", self.guests);
-        };
-        let numbered = (2..).map(|number| format!("{wished}-{number}"));
-        core::iter::once(wished.to_string())
-            .chain(numbered)
-            .find(|name| !self.is_taken(name))
-            .expect("numbers do not end")
-    }
-
-    fn is_taken(&self, name: &str) -> bool {
-        self.sessions.iter().any(|session| session.user == name)
     }
 
     fn text(&mut self, me: usize, text: &str) {
@@ -290,40 +276,6 @@ impl Reference {
         }
     }
 
-    fn hello(
-        &mut self,
-        me: usize,
-        id: Option<Value>,
-        frame: &Map<String, Value>,
-    ) -> Result<(), Refusal> {
-        if frame.contains_key("token") || frame.contains_key("resume") {
-            return Err(("unsupported", None));
-        }
-        let name = if frame.contains_key("name") { Some(name(frame, "name")?) } else { None };
-        if self.sessions[me].has_joined {
-            return Err(("bad_type", None));
-        }
-        if let Some(name) = name
-            && name != self.sessions[me].user
-        {
-            if self.is_taken(&name) {
-                return Err(("bad_field", None));
-            }
-            self.sessions[me].user = name;
-        }
-        self.welcome(me, id);
-        Ok(())
-    }
-
-    fn welcome(&mut self, me: usize, id: Option<Value>) {
-        let session = &self.sessions[me];
-        let frame = json!({
-            "type": "welcome", "v": 1,
-            "user": session.user, "max_bytes": self.config.max_message_bytes,
-        });
-        self.say(session.conn, with_id(frame, id));
-    }
-
     fn join(
         &mut self,
         me: usize,
@@ -360,7 +312,7 @@ impl Reference {
         joined["seq"] = json!(room.head);
         let session = &mut self.sessions[me];
         session.has_joined = true;
-        session.rooms.push(Membership { room: name, echo });
+        session.rooms.push(Membership { room: name, echo, cursor: 0 });
         self.say(conn, with_id(joined, id));
         Ok(())
     }
@@ -417,7 +369,8 @@ impl Reference {
         message["room"] = json!(name);
         let wants = |session: &&Session| {
             let membership = session.membership(name);
-            membership.is_some_and(|membership| membership.echo || session.conn != conn)
+            let wants = |membership: &Membership| membership.echo || session.conn != conn;
+            session.is_connected() && membership.is_some_and(wants)
         };
         let members: Vec<ConnId> =
             self.sessions.iter().filter(wants).map(|session| session.conn).collect();
@@ -465,29 +418,5 @@ impl Reference {
     fn wall_ms(&self) -> u64 {
         let millis = u64::try_from(self.now.since_start().as_millis()).unwrap_or(u64::MAX);
         self.wall_clock_ms + millis
-    }
-}
-
-impl Session {
-    fn new(conn: ConnId, user: String, framing: Framing) -> Self {
-        Self {
-            conn,
-            user,
-            framing,
-            has_joined: false,
-            rooms: Vec::new(),
-            messages: Bucket::default(),
-            bytes: Bucket::default(),
-            strikes: Bucket::default(),
-            refused_at: None,
-        }
-    }
-
-    fn position(&self, room: &str) -> Option<usize> {
-        self.rooms.iter().position(|membership| membership.room == room)
-    }
-
-    fn membership(&self, room: &str) -> Option<&Membership> {
-        self.position(room).map(|position| &self.rooms[position])
     }
 }

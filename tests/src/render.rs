@@ -3,8 +3,15 @@
 
 use serde_json::{Value, json};
 
-use crate::generator::{EpochChoice, Frame, Id, SeqChoice, Since};
+use crate::generator::{EpochChoice, Frame, Id, SeqChoice, Since, Stands};
 use crate::known::{Known, LogId, RoomId};
+
+/// What a client knows when it writes: where it stands, and the session that it means.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) seen: &'a [(RoomId, LogId, u64)],
+    pub(crate) session: &'a str,
+}
 
 /// Writes texts, each with an id of its own.
 #[derive(Debug, Default)]
@@ -13,14 +20,23 @@ pub(crate) struct Render {
 }
 
 impl Render {
-    /// The text of a frame, of a client that stands at `seen`.
+    /// The text of a frame, of a client that knows this.
     pub(crate) fn text(
         &mut self,
         known: &Known,
-        seen: &[(RoomId, LogId, u64)],
+        Place { seen, session }: Place<'_>,
         frame: &Frame,
     ) -> String {
         match frame {
+            Frame::Resume { id, whose: _, stands } => {
+                let mut fields = json!({ "resume": session });
+                match stands {
+                    Stands::Seen => fields["since"] = places(known, seen),
+                    Stands::Nowhere => fields["since"] = json!({}),
+                    Stands::Untold => {}
+                }
+                self.object("hello", *id, fields)
+            }
             Frame::Hello { id, name } => self.object("hello", *id, json!({ "name": name })),
             Frame::Join { id, room, since, echo } => {
                 let mut fields = json!({ "room": room });
@@ -76,6 +92,14 @@ impl Render {
     }
 }
 
+fn places(known: &Known, seen: &[(RoomId, LogId, u64)]) -> Value {
+    let place = |(room, log, seq): &(RoomId, LogId, u64)| {
+        let place = json!({ "epoch": known.epoch(*log), "seq": seq });
+        (known.name(*room).to_owned(), place)
+    };
+    seen.iter().map(place).collect()
+}
+
 fn place(known: &Known, seen: &[(RoomId, LogId, u64)], room: &str, since: Since) -> Value {
     let Some(room) = known.find_room(room.trim()) else {
         return json!({ "epoch": "nowhere", "seq": 0 });
@@ -114,14 +138,22 @@ mod tests {
             Frame::Join { id: Id::Number, room: "den", since, echo: Some(false) }
         };
         let mut render = Render::default();
-        let text = render.text(&known, &[], &join(EpochChoice::Last, SeqChoice::Behind(2)));
+        let text = render.text(
+            &known,
+            Place { seen: &[], session: "" },
+            &join(EpochChoice::Last, SeqChoice::Behind(2)),
+        );
         let expected = json!({
             "type": "join", "id": 1, "room": "den", "echo": false,
             "since": { "epoch": "e2", "seq": 1 },
         });
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
         let seen = [(den, first, 5)];
-        let text = render.text(&known, &seen, &join(EpochChoice::Seen, SeqChoice::Seen));
+        let text = render.text(
+            &known,
+            Place { seen: &seen, session: "" },
+            &join(EpochChoice::Seen, SeqChoice::Seen),
+        );
         let since = json!({ "epoch": "e1", "seq": 5 });
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["since"], since);
     }

@@ -178,6 +178,7 @@ impl Outcome {
         mine.events += theirs.events;
         mine.deliveries += theirs.deliveries;
         mine.reconnects += theirs.reconnects;
+        mine.resumed += theirs.resumed;
         mine.gaps += theirs.gaps;
         mine.closes += theirs.closes;
         mine.restarts += theirs.restarts;

@@ -9,7 +9,7 @@ use roundtable::{Framing, Greeting};
 
 use crate::generator::{
     CLIENTS, EpochChoice, Frame, Id, Limits, NAMES, ODD, ROOMS, Reading, Script, SeqChoice, Since,
-    Step, letters, room_choice, valid,
+    Stands, Step, Whose, letters, room_choice, valid,
 };
 
 /// The strategy of scripts under `limits`, of at most `steps` steps.
@@ -149,6 +149,8 @@ pub fn frame() -> impl Strategy<Value = Frame> {
     let name = prop::sample::select(&NAMES[..]);
     prop_oneof![
         1 => (id(), name).prop_map(|(id, name)| Frame::Hello { id, name }),
+        3 => (id(), whose(), stands())
+            .prop_map(|(id, whose, stands)| Frame::Resume { id, whose, stands }),
         6 => (id(), room(), prop::option::of(since()), prop::option::of(any::<bool>()))
             .prop_map(|(id, room, since, echo)| Frame::Join { id, room, since, echo }),
         2 => (id(), room()).prop_map(|(id, room)| Frame::Leave { id, room }),
@@ -161,6 +163,14 @@ pub fn frame() -> impl Strategy<Value = Frame> {
         4 => any::<u8>().prop_map(|size| Frame::Plain { letters: letters(size) }),
         3 => prop::sample::select(&ODD[..]).prop_map(Frame::Odd),
     ]
+}
+
+fn whose() -> impl Strategy<Value = Whose> {
+    prop_oneof![3 => Just(Whose::Own), 1 => (0..CLIENTS).prop_map(Whose::Of)]
+}
+
+fn stands() -> impl Strategy<Value = Stands> {
+    prop_oneof![4 => Just(Stands::Seen), 1 => Just(Stands::Nowhere), 1 => Just(Stands::Untold)]
 }
 
 fn room() -> impl Strategy<Value = &'static str> {

@@ -1,7 +1,9 @@
 //! A hub on a table: what the fast tests say to it, and what it answers. This file does not know what
 //! is tested.
 
-use roundtable::{Command, Config, ConnId, Event, Framing, Greeting, Hub, RoomChoice, Timestamp};
+use roundtable::{
+    Command, Config, ConnId, Event, Framing, Greeting, Hub, Peer, RoomChoice, Timestamp,
+};
 use serde_json::{Value, json};
 
 use crate::ORIGIN;
@@ -39,7 +41,7 @@ impl Table {
     pub(crate) fn connect(&mut self, conn: u64) -> Vec<Value> {
         let framing = Framing::Strict;
         let greeting = Greeting { name: None, room: RoomChoice::None, framing };
-        self.tell(conn, Event::Connect { conn: ConnId::new(conn), greeting })
+        self.tell(conn, Event::Connect { conn: ConnId::new(conn), peer: Peer::default(), greeting })
     }
 
     pub(crate) fn say(&mut self, conn: u64, text: &str) -> Vec<Value> {

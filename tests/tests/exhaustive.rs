@@ -110,6 +110,7 @@ fn narrow() -> Config {
         max_message_bytes: 256,
         reserve_bytes: 2048,
         window_bytes: 4096,
+        rooms_per_session: 2,
         budget_bytes: 6000,
         history_bytes: 4096,
         history_entries: 3,

@@ -21,7 +21,7 @@ const MESSAGES: u64 = 20;
 const PLACES: usize = 8;
 
 /// Behind the answer to bob's upgrade, his `welcome` and his `joined`, and before ann's last message.
-const SENT_TO_BOB: std::ops::Range<u64> = 550..1500;
+const SENT_TO_BOB: std::ops::Range<u64> = 650..1500;
 
 /// Behind bob's request, and before the end of his last message.
 const SENT_BY_BOB: std::ops::Range<u64> = 250..900;
@@ -33,9 +33,13 @@ struct Stage {
     ann: Client,
 }
 
+/// A session, and where its client stands in the room.
+type Stand = (Value, Value);
+
 /// Bob, as he is before he is cut off.
 struct Bob {
     raw: Raw,
+    session: Value,
     epoch: Value,
     /// What he was given, from the first entry on.
     given: u64,
@@ -88,7 +92,7 @@ impl Stage {
     fn arrival(&self, name: &str) -> ConnId {
         let mut found = None;
         self.wait_for(|note| {
-            if let Event::Connect { conn, greeting } = &note.event {
+            if let Event::Connect { conn, greeting, .. } = &note.event {
                 let is_it = greeting.name.as_ref().is_some_and(|wished| wished.as_str() == name);
                 found = is_it.then_some(*conn);
             }
@@ -110,12 +114,15 @@ impl Stage {
         texts
     }
 
-    /// Somebody comes back under the old name, which is free, and is given the rest.
-    fn come_back(&self, name: &str, room: &str, place: &Value, last: u64) -> Client {
-        let mut back = Client::connect(self.server.addr, &format!("room=&name={name}"));
-        assert_eq!(back.user, name, "the server has noticed");
-        let join = json!({ "type": "join", "id": "back", "room": room, "since": place });
-        let joined = back.ask(&join);
+    /// Somebody comes back to the session, and is given the rest.
+    fn come_back(&self, name: &str, room: &str, (session, place): &Stand, last: u64) -> Client {
+        let mut back = Client::connect(self.server.addr, "room=");
+        let since = json!({ room: place });
+        let hello = json!({ "type": "hello", "id": "back", "resume": session, "since": since });
+        let welcome = back.ask(&hello);
+        let told = (&welcome["resumed"], &welcome["user"]);
+        assert_eq!(told, (&json!(true), &json!(name)), "{welcome}");
+        let joined = back.expect("joined");
         assert_eq!(joined["recovered"], true, "{joined}");
         let first = place["seq"].as_u64().expect("a place") + 1;
         let history = joined["history"].as_array().expect("a page");
@@ -139,10 +146,12 @@ fn number(entry: &Value) -> u64 {
 impl Bob {
     fn join(network: &Proxy, room: &str, name: &str) -> Self {
         let mut raw = Raw::upgraded(network.addr(), &format!("room={room}&name={name}"));
-        assert_eq!(raw.json()["user"], name);
+        let welcome = raw.json();
+        assert_eq!(welcome["user"], name);
         let joined = raw.json();
         assert_eq!((&joined["type"], &joined["seq"]), (&json!("joined"), &json!(0)), "{joined}");
-        Self { raw, epoch: joined["epoch"].clone(), given: 0 }
+        let session = welcome["session"].clone();
+        Self { raw, session, epoch: joined["epoch"].clone(), given: 0 }
     }
 
     /// Reads until he has been given so many entries, or the connection ends. None is left out.
@@ -156,8 +165,8 @@ impl Bob {
         }
     }
 
-    fn place(&self) -> Value {
-        json!({ "epoch": self.epoch, "seq": self.given })
+    fn place(&self) -> Stand {
+        (self.session.clone(), json!({ "epoch": self.epoch, "seq": self.given }))
     }
 }
 
@@ -259,7 +268,10 @@ fn words_of_one_who_is_heard_no_more_are_heard_whole_or_not_at_all() {
 fn who_is_cut_off_before_the_welcome_is_noticed() {
     with_each_runtime(|start, seed| {
         let mut rng = Rng::with_seed(seed);
-        let mut stage = Stage::new(start, &settings());
+        let mut settings = settings();
+        // His name is free as soon as he is gone.
+        settings.hub.presence_linger = Duration::ZERO;
+        let mut stage = Stage::new(start, &settings);
         for round in 0..PLACES {
             let (room, name) = (format!("room-{round}"), format!("bob-{round}"));
             // The answer to the upgrade is longer than that.
@@ -293,7 +305,7 @@ const MANY: u64 = 100;
 /// Bob's path stands still, and ann speaks on until he lags.
 fn hold(start: Start, settings: &Settings, seed: u64) -> (Stage, Proxy, Bob, ConnId) {
     let mut stage = Stage::new(start, settings);
-    let network = stage.network(Fault::Hold { way: Way::Down, after: 600 }, seed);
+    let network = stage.network(Fault::Hold { way: Way::Down, after: 700 }, seed);
     stage.enter("lobby");
     let bob = Bob::join(&network, "lobby", "bob");
     let conn = stage.arrival("bob");

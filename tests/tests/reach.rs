@@ -24,7 +24,13 @@ impl Observer for Count {
                     let frame: Value = serde_json::from_str(text).expect("every text is JSON");
                     let news = ["code", "reason"].map(|field| frame[field].as_str());
                     let news = news.into_iter().flatten().next().unwrap_or_default();
-                    let recovered = if frame["recovered"] == true { "recovered" } else { "" };
+                    let recovered = if frame["recovered"] == true {
+                        "recovered"
+                    } else if frame["resumed"] == true {
+                        "resumed"
+                    } else {
+                        ""
+                    };
                     let kind = frame["type"].as_str().unwrap_or_default();
                     format!("{kind} {news}{recovered}")
                 }
@@ -61,6 +67,7 @@ fn scripts_with_prompt_readers_reach_the_whole_protocol() {
         &reached,
         &[
             "welcome",
+            "welcome resumed",
             "joined",
             "joined recovered",
             "joined ahead",
@@ -82,6 +89,7 @@ fn scripts_with_prompt_readers_reach_the_whole_protocol() {
             "close normal",
             "close no_binary",
             "close rate_limited",
+            "close session_taken",
             "close drain",
             "drained",
         ],

@@ -11,11 +11,13 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
-use roundtable::{Command, ConnId, Event, Hub, Timestamp};
+use roundtable::{Command, ConnId, Event, Hub, Peer, Timestamp};
 use roundtable_tests::ORIGIN;
 use roundtable_tests::compare::Compare;
 use roundtable_tests::driver::{Driver, Observer};
-use roundtable_tests::generator::{EpochChoice, Frame, Id, Limits, SeqChoice, Since, Step};
+use roundtable_tests::generator::{
+    EpochChoice, Frame, Id, Limits, SeqChoice, Since, Stands, Step, Whose,
+};
 use roundtable_tests::reference::{Output, Reference};
 use roundtable_tests::strategy::{frame, greeting};
 use serde_json::{Value, json};
@@ -66,6 +68,32 @@ struct World {
     view: View,
     /// The last epoch of each room that anybody was told of.
     epochs: BTreeMap<String, String>,
+    known: BTreeMap<u16, Knows>,
+}
+
+/// What a client knows from all its connections.
+#[derive(Clone, Debug, Default)]
+struct Knows {
+    /// The last session that it was given, and the one before.
+    sessions: [String; 2],
+    /// The place that it was given last in each room, as JSON.
+    seen: BTreeMap<String, Value>,
+}
+
+impl Knows {
+    fn take(&mut self, frame: &Value, epochs: &BTreeMap<String, String>) {
+        let [last, before] = &mut self.sessions;
+        match (frame["session"].as_str(), frame["room"].as_str(), frame["seq"].as_u64()) {
+            (Some(session), _, _) if last != session => {
+                *before = core::mem::replace(last, session.to_owned());
+            }
+            (None, Some(room), Some(seq)) if frame["type"] != "ack" => {
+                let place = json!({ "epoch": epochs[room], "seq": seq });
+                self.seen.insert(room.to_owned(), place);
+            }
+            _ => {}
+        }
+    }
 }
 
 impl World {
@@ -78,6 +106,7 @@ impl World {
             conns: BTreeMap::new(),
             view: View::default(),
             epochs: BTreeMap::new(),
+            known: BTreeMap::new(),
         }
     }
 
@@ -88,7 +117,8 @@ impl World {
                 let conn = ConnId::new(self.minted);
                 self.conns.insert(*client, conn);
                 self.view.0.insert(*client, Told::default());
-                self.hand_in(&Event::Connect { conn, greeting: greeting.clone() });
+                let (peer, greeting) = (Peer::default(), greeting.clone());
+                self.hand_in(&Event::Connect { conn, peer, greeting });
             }
             Step::Send { client, frame } => self.send(*client, frame),
             Step::Burst { client, frame, times } => {
@@ -111,7 +141,7 @@ impl World {
     fn send(&mut self, client: u16, frame: &Frame) {
         // A burst may end the connection half-way.
         let Some(conn) = self.conns.get(&client).copied() else { return };
-        let text = self.text(frame);
+        let text = self.text(client, frame);
         self.hand_in(&Event::Text { conn, text });
     }
 
@@ -126,6 +156,7 @@ impl World {
                     }
                     if let Some(client) = self.client(conn) {
                         self.view.take(client, &frame);
+                        self.known.entry(client).or_default().take(&frame, &self.epochs);
                     }
                 }
                 Output::Close(conn, _) => self.gone(conn),
@@ -145,7 +176,7 @@ impl World {
     }
 
     /// A text that asks for the same as the one that the hub is sent.
-    fn text(&self, frame: &Frame) -> String {
+    fn text(&self, client: u16, frame: &Frame) -> String {
         let place = |room: &str, since: &Since| {
             let epoch = match since.epoch {
                 EpochChoice::Last | EpochChoice::Seen => self.epochs.get(room.trim()),
@@ -159,6 +190,25 @@ impl World {
         };
         let (kind, id, mut fields) = match frame {
             Frame::Hello { id, name } => ("hello", *id, json!({ "name": name })),
+            Frame::Resume { id, whose, stands } => {
+                let session = |client, which: usize| {
+                    self.known.get(&client).map_or("", |knows| &knows.sessions[which])
+                };
+                let session = match whose {
+                    Whose::Own => session(client, 1),
+                    Whose::Of(other) => session(*other, 0),
+                };
+                let mut fields = json!({ "resume": session });
+                match stands {
+                    Stands::Seen => {
+                        let seen = self.known.get(&client).map(|knows| &knows.seen);
+                        fields["since"] = json!(seen.cloned().unwrap_or_default());
+                    }
+                    Stands::Nowhere => fields["since"] = json!({}),
+                    Stands::Untold => {}
+                }
+                ("hello", *id, fields)
+            }
             Frame::Join { id, room, since, echo } => {
                 let mut fields = json!({ "room": room });
                 fields["echo"] = json!(echo.unwrap_or(true));

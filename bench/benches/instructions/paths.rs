@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bench::{hub, say, seat};
 use roundtable::protocol::Frame;
-use roundtable::{ConnId, Event, Greeting, Hub, RoomChoice, Timestamp};
+use roundtable::{ConnId, Event, Greeting, Hub, Peer, RoomChoice, Timestamp};
 
 /// 64 bytes of text.
 const TEXT: &str = "0123456789012345678901234567890123456789012345678901234567890123";
@@ -92,7 +92,11 @@ fn connect_and_join(steps: u64, counter: Counter) {
         let name = format!("newcomer {number}").parse().expect("a name");
         let greeting = Greeting { name: Some(name), room, ..Greeting::default() };
         let conn = ConnId::new(1_000_000 + number);
-        hub.handle(Timestamp::ZERO, Event::Connect { conn, greeting }, black_box(&mut commands));
+        hub.handle(
+            Timestamp::ZERO,
+            Event::Connect { conn, peer: Peer::default(), greeting },
+            black_box(&mut commands),
+        );
         hub.handle(Timestamp::ZERO, Event::Flushed, black_box(&mut commands));
     });
 }

@@ -9,6 +9,7 @@ use crate::close::CloseCode;
 use crate::command::{Command, Queue};
 use crate::event::ConnId;
 use crate::keyed::{Purpose, draw};
+use crate::session::Session;
 use crate::time::Timestamp;
 
 /// A drain that goes on. It walks the table of sessions three times: to give notice, to close who
@@ -123,7 +124,7 @@ impl Hub {
                 self.close_if_drained(slot, out);
             } else if drain.ended.slots < drain.slots && drain.until <= now {
                 let slot = drain.ended.go_on(is_in_use);
-                if self.state.sessions.get(slot).is_some() {
+                if self.state.sessions.get(slot).is_some_and(Session::is_connected) {
                     self.close(slot, CloseCode::Drain, Queue::Flush, out);
                 }
             } else {
@@ -169,11 +170,13 @@ impl Hub {
         u64::try_from(millis).unwrap_or(u64::MAX)
     }
 
+    /// Tells the session in `slot`. One that waits for its client waits in vain.
     fn give_notice(&mut self, slot: u32, out: &mut Vec<Command>) {
-        if let Some(session) = self.state.sessions.get(slot) {
-            let after_ms = self.return_after_ms(session.conn);
-            let _closed_for_want_of_room =
-                self.tell(slot, bye(CloseCode::Drain, Some(after_ms)), out);
+        let Some(session) = self.state.sessions.get(slot) else { return };
+        if !session.is_connected() {
+            return self.forget(slot);
         }
+        let after_ms = self.return_after_ms(session.link.conn);
+        let _closed_for_want_of_room = self.tell(slot, bye(CloseCode::Drain, Some(after_ms)), out);
     }
 }

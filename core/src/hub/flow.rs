@@ -39,10 +39,10 @@ impl Hub {
         }
         let session = &mut state.sessions[slot];
         if progress == Progress::Made {
-            session.heard = awake;
+            session.link.heard = awake;
         }
         if progress == Progress::Made || before == 0 {
-            session.moved = awake;
+            session.link.moved = awake;
         }
         if bytes < before && session.lags() {
             state.lagging.ready.insert(slot);
@@ -116,7 +116,7 @@ impl Hub {
         out: &mut Vec<Command>,
     ) -> Result<(), Stop> {
         let session = &self.state.sessions[slot];
-        let (conn, membership) = (session.conn, &session.memberships[index]);
+        let (reader, membership) = (session.id, &session.memberships[index]);
         let (room_slot, echo) = (membership.room, membership.echo);
         let room = &mut self.state.rooms[room_slot];
         room.log.expire(self.now, self.limits.log.age);
@@ -126,7 +126,7 @@ impl Hub {
         }
         let next = seq + 1;
         let (read, text) = match room.log.get(next) {
-            Some(entry) if echo == Echo::Off && entry.author == conn => (next, None),
+            Some(entry) if echo == Echo::Off && entry.author == reader => (next, None),
             Some(entry) => (next, Some(entry.text.clone())),
             None => {
                 let gap = Gap { from: next, to: room.log.tail() - 1 };

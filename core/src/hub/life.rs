@@ -6,14 +6,16 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::resume::Resumed;
 use super::{Gone, Hub, turn_away};
 use crate::close::CloseCode;
 use crate::command::{Command, Queue};
-use crate::event::{ConnId, Greeting, RoomChoice};
+use crate::event::{ConnId, Greeting, Peer, RoomChoice};
 use crate::keyed::{Purpose, digits, draw};
 use crate::name::{MAX_CHARS, Name};
 use crate::protocol::{Echo, Id, Reply, VERSION};
-use crate::session::Session;
+use crate::session::{Link, Session, Standing};
+use crate::ticket::Ticket;
 use crate::time::Timestamp;
 use crate::timers::Timer;
 
@@ -26,20 +28,34 @@ enum Due {
     Pong,
     /// The backlog does not become smaller.
     Progress,
+    /// The client has not come back, and others are told.
+    Absence,
+    /// The client has not come back.
+    End,
 }
 
 impl Hub {
-    pub(super) fn connect(&mut self, conn: ConnId, greeting: Greeting, out: &mut Vec<Command>) {
+    pub(super) fn connect(
+        &mut self,
+        conn: ConnId,
+        peer: Peer,
+        greeting: Greeting,
+        out: &mut Vec<Command>,
+    ) {
         assert!(self.state.sessions.find(conn).is_none(), "{conn:?} connects twice");
         if self.drain.is_some() {
             let after_ms = Some(self.return_after_ms(conn));
             return turn_away(conn, CloseCode::Drain, after_ms, out);
         }
         if self.state.sessions.len() >= self.config.max_sessions {
-            return turn_away(conn, CloseCode::TryLater, None, out);
+            let Some(lost) = self.state.sessions.first_lost() else {
+                return turn_away(conn, CloseCode::TryLater, None, out);
+            };
+            self.forget(lost);
         }
         let user = self.free_name(conn, greeting.name.as_ref());
-        let session = Session::new(conn, user, greeting.framing, self.awake());
+        let link = Link::new(conn, greeting.framing, self.awake());
+        let session = Session::new(peer.entropy, user, link);
         let slot = self.state.sessions.insert(session);
         self.rearm(slot);
         let _closed_while_greeted = self.greet(slot, greeting.room, out);
@@ -47,13 +63,13 @@ impl Hub {
 
     pub(super) fn disconnect(&mut self, conn: ConnId) {
         if let Some(slot) = self.state.sessions.find(conn) {
-            self.forget(slot);
+            self.lose(slot);
         }
     }
 
     pub(super) fn heard(&mut self, conn: ConnId) {
         if let Some(slot) = self.state.sessions.find(conn) {
-            self.state.sessions[slot].heard = self.awake();
+            self.state.sessions[slot].link.heard = self.awake();
         }
     }
 
@@ -62,13 +78,18 @@ impl Hub {
         &mut self,
         slot: u32,
         id: Option<Id<'_>>,
+        resumed: Resumed,
         out: &mut Vec<Command>,
     ) -> Result<(), Gone> {
-        let user = self.state.sessions[slot].user.clone();
+        let session = &self.state.sessions[slot];
+        let window = self.config.resume_window.as_millis();
         let text = Reply::Welcome {
             v: VERSION,
             id: id.map(Id::raw),
-            user: user.as_str(),
+            user: session.user.as_str(),
+            session: Ticket { place: slot, secret: session.secret },
+            resumed: resumed == Resumed::Yes,
+            resume_ms: u64::try_from(window).unwrap_or(u64::MAX),
             max_bytes: self.config.max_message_bytes,
         }
         .text();
@@ -115,7 +136,7 @@ impl Hub {
     }
 
     fn greet(&mut self, slot: u32, room: RoomChoice, out: &mut Vec<Command>) -> Result<(), Gone> {
-        self.welcome(slot, None, out)?;
+        self.welcome(slot, None, Resumed::No, out)?;
         let room = match room {
             RoomChoice::Default => self.config.default_room.clone(),
             RoomChoice::Named(room) => room,
@@ -125,27 +146,27 @@ impl Hub {
     }
 
     /// A name that nobody has: the wished one, the wished one with a number, or a made-up one.
-    fn free_name(&self, conn: ConnId, wished: Option<&Name>) -> Name {
-        let sessions = &self.state.sessions;
+    pub(super) fn free_name(&mut self, conn: ConnId, wished: Option<&Name>) -> Name {
         if let Some(wished) = wished
-            && !sessions.is_taken(wished)
+            && !self.is_taken(wished)
         {
             return wished.clone();
         }
         let stem = wished.map_or("guest", Name::as_str);
         // Room for a dash and six digits.
         let stem: String = stem.chars().take(MAX_CHARS - 7).collect();
+        let seed = self.origin.seed;
         let counted = (2..10).map(|count| format!("{stem}-{count}"));
         let counted = counted.filter(|_| wished.is_some());
         let drawn = (0..).map(|attempt| {
-            let value = draw(self.origin.seed, Purpose::Name, conn.get(), attempt);
+            let value = draw(seed, Purpose::Name, conn.get(), attempt);
             let digits: String = digits::<6>(value).iter().collect();
             format!("{stem}-{digits}")
         });
         counted
             .chain(drawn)
             .filter_map(|name| name.parse().ok())
-            .find(|name| !sessions.is_taken(name))
+            .find(|name| !self.is_taken(name))
             .expect("a billion names are not all taken")
     }
 
@@ -159,6 +180,8 @@ impl Hub {
             Due::Ping => self.ping(slot, out),
             Due::Pong => self.close(slot, CloseCode::PingTimeout, Queue::Flush, out),
             Due::Progress => self.close(slot, CloseCode::SlowConsumer, Queue::Drop, out),
+            Due::Absence => self.go_away(slot),
+            Due::End => self.forget(slot),
         }
     }
 
@@ -168,9 +191,9 @@ impl Hub {
         if self.queued(slot) + PING_BYTES > self.limits.window {
             return self.close(slot, CloseCode::SlowConsumer, Queue::Drop, out);
         }
-        let session = &mut self.state.sessions[slot];
-        session.pinged = Some(awake);
-        session.pings += 1;
+        let link = &mut self.state.sessions[slot].link;
+        link.pinged = Some(awake);
+        link.pings += 1;
         let flow = self.state.sessions.flow_mut(slot);
         flow.sent.add(PING_BYTES);
         self.sent.add(PING_BYTES);
@@ -181,23 +204,31 @@ impl Hub {
     /// The earliest thing that the session waits for, by the clock of waking hours.
     fn due(&self, slot: u32) -> (Timestamp, Due) {
         let session = &self.state.sessions[slot];
+        let link = match session.standing {
+            Standing::Connected => &session.link,
+            Standing::Lingering { since } => {
+                let end = (since + self.config.resume_window, Due::End);
+                return end.min((since + self.config.presence_linger, Due::Absence));
+            }
+            Standing::Away { since } => return (since + self.config.resume_window, Due::End),
+        };
         // A ping from before an absence proves nothing: its answer may lie unread in the socket.
-        let unanswered = session.pinged.filter(|&at| at > session.heard && at >= self.woke);
+        let unanswered = link.pinged.filter(|&at| at > link.heard && at >= self.woke);
         let alive = match unanswered {
             Some(pinged) => (pinged + self.config.pong_wait, Due::Pong),
-            None => (session.heard + self.silence(session), Due::Ping),
+            None => (link.heard + self.silence(link), Due::Ping),
         };
         if self.state.sessions.flow(slot).backlog == 0 {
             return alive;
         }
-        let moved = session.moved.max(self.woke);
+        let moved = link.moved.max(self.woke);
         alive.min((moved + self.config.write_timeout, Due::Progress))
     }
 
     /// The silence before the session's next ping: `ping_after`, give or take a tenth.
-    fn silence(&self, session: &Session) -> Duration {
+    fn silence(&self, link: &Link) -> Duration {
         let spread = u64::try_from(self.config.ping_after.as_nanos() / 5).unwrap_or(u64::MAX);
-        let drawn = draw(self.origin.seed, Purpose::Ping, session.conn.get(), session.pings);
+        let drawn = draw(self.origin.seed, Purpose::Ping, link.conn.get(), link.pings);
         self.config.ping_after * 9 / 10 + Duration::from_nanos(drawn % (spread + 1))
     }
 }

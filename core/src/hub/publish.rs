@@ -46,7 +46,7 @@ impl Hub {
         let (user, seq) = (session.user.as_str(), room.log.head() + 1);
         write_message(&mut self.scratch, &room.prefix, seq, user, data, ts);
         let text: Arc<str> = Arc::from(&*self.scratch);
-        let entry = Entry { text: text.clone(), author: session.conn, at: self.now };
+        let entry = Entry { text: text.clone(), author: session.id, at: self.now };
         room.log.append(self.limits.log, entry);
         self.rearm_room(room_slot);
         text

@@ -37,13 +37,28 @@ impl Hub {
         if self.state.sessions[slot].membership(room_slot).is_some() {
             return self.join_again(slot, id, room_slot, echo, out);
         }
+        let place = self.state.rooms[room_slot].add(slot);
+        let cursor = Cursor::Lagging(0);
+        self.state.sessions[slot].add(Membership { room: room_slot, place, cursor, echo });
+        self.enter(slot, id, room_slot, since.map(|place| (&*place.epoch, place.seq)), out)
+    }
+
+    /// Gives a member, who is not given what is new, the page that it asked for, and lets it live or
+    /// read on.
+    pub(super) fn enter(
+        &mut self,
+        slot: u32,
+        id: Option<Id<'_>>,
+        room_slot: u32,
+        since: Option<(&str, u64)>,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Gone> {
         let free = self.free_for_page(slot);
-        let room = &mut self.state.rooms[room_slot];
-        let since = since.map(|place| (&*place.epoch, place.seq));
+        let room = &self.state.rooms[room_slot];
         let entry = room.start(self.config.recent, since, free);
         let text = Reply::Joined {
             id: id.map(Id::raw),
-            room: name.as_str(),
+            room: room.name.as_str(),
             epoch: room.log.epoch(),
             seq: entry.cursor,
             recovered: entry.recovered,
@@ -52,11 +67,10 @@ impl Hub {
             more: entry.more,
         }
         .text_with("history", &entry.page);
-        let place = room.add(slot);
         let behind = entry.cursor < room.log.head();
-        let cursor = Cursor::Lagging(entry.cursor);
-        self.state.sessions[slot].add(Membership { room: room_slot, place, cursor, echo });
         if behind {
+            let membership = self.state.sessions[slot].membership_mut(room_slot);
+            membership.expect("a member has a membership").cursor = Cursor::Lagging(entry.cursor);
             self.wait_for_room(slot);
         } else {
             self.make_live(slot, room_slot);

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::resume::Resumed;
 use super::{Gone, Hub};
 use crate::close::CloseCode;
 use crate::command::{Command, Queue};
@@ -20,7 +21,7 @@ const TOLD_EVERY: Duration = Duration::from_secs(1);
 impl Hub {
     pub(super) fn text(&mut self, conn: ConnId, text: &str, out: &mut Vec<Command>) {
         if let Some(slot) = self.state.sessions.find(conn) {
-            self.state.sessions[slot].heard = self.awake();
+            self.state.sessions[slot].link.heard = self.awake();
             let _closed_by_its_own_text = self.take_text(slot, text, out);
         }
     }
@@ -52,8 +53,8 @@ impl Hub {
             return self.limit(slot, text, wait, out);
         }
         let session = &self.state.sessions[slot];
-        let plain =
-            session.framing == Framing::Lenient && self.config.plain_text == PlainText::Publish;
+        let plain = session.link.framing == Framing::Lenient
+            && self.config.plain_text == PlainText::Publish;
         if plain && !text.trim_start().starts_with('{') {
             return self.take_plain(slot, text, out);
         }
@@ -70,7 +71,13 @@ impl Hub {
         out: &mut Vec<Command>,
     ) -> Result<(), Gone> {
         match request {
-            Request::Hello { name } => self.hello(slot, id, name, out),
+            Request::Hello { name, resume, since } => {
+                let back = resume.as_deref().and_then(|ticket| self.find_lost(slot, ticket));
+                match back {
+                    Some(back) => self.come_back(slot, back, id, since.as_ref(), out),
+                    None => self.hello(slot, id, name, out),
+                }
+            }
             Request::Join { room, since, echo } => {
                 self.join(slot, id, &room, since.as_ref(), echo, out)
             }
@@ -126,13 +133,13 @@ impl Hub {
         if let Some(name) = name
             && name != session.user
         {
-            if self.state.sessions.is_taken(&name) {
+            if self.is_taken(&name) {
                 let message = format!("`name`: {name} is taken");
                 return self.refuse(slot, id, ErrorCode::BadField, message, out);
             }
             self.state.sessions.rename(slot, name);
         }
-        self.welcome(slot, id, out)
+        self.welcome(slot, id, Resumed::No, out)
     }
 
     /// Counts a text against the rate limits; if it may not pass, tells how long it should wait.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::log::Epoch;
+use crate::ticket::Ticket;
 
 /// Why a request was refused. The names are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -90,6 +91,9 @@ pub(crate) enum Reply<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a RawValue>,
         user: &'a str,
+        session: Ticket,
+        resumed: bool,
+        resume_ms: u64,
         max_bytes: usize,
     },
     /// The client is a member, with a page of the log.
@@ -254,6 +258,12 @@ fn push_json_string(out: &mut String, text: &str) {
         out.push('"');
     } else {
         out.push_str(&serde_json::to_string(text).expect("a string is JSON"));
+    }
+}
+
+impl Serialize for Ticket {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

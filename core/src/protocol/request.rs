@@ -1,6 +1,7 @@
 //! What clients say: one text frame, one JSON object.
 
 use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
 use alloc::format;
 
 use serde::Deserialize;
@@ -28,10 +29,15 @@ pub struct Id<'a>(&'a RawValue);
 /// What a client wants, in the order of a session's life.
 #[derive(Debug)]
 pub enum Request<'a> {
-    /// Choose a name, before the first join.
+    /// Choose a name or come back to a session, before the first join.
     Hello {
         /// The wished name.
         name: Option<Name>,
+        /// The session to come back to, as `welcome` gave it.
+        resume: Option<Cow<'a, str>>,
+        /// The last place that the client has seen in each room; without it the hub goes on where it
+        /// stopped to send.
+        since: Option<Places<'a>>,
     },
     /// Become a member of a room.
     Join {
@@ -68,6 +74,9 @@ pub enum Request<'a> {
     /// Close the connection.
     Bye,
 }
+
+/// Places in rooms' logs, by the rooms' names.
+pub type Places<'a> = BTreeMap<Cow<'a, str>, Position<'a>>;
 
 /// A place in one run of a room's log.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -212,8 +221,11 @@ impl<'a> Fields<'a> {
         match &*kind {
             "hello" => {
                 unsupported("token", self.token)?;
-                unsupported("resume", self.resume)?;
-                Ok(Request::Hello { name: optional_name("name", self.name)? })
+                Ok(Request::Hello {
+                    name: optional_name("name", self.name)?,
+                    resume: optional_text("resume", self.resume)?,
+                    since: places("since", self.since)?,
+                })
             }
             "join" => Ok(Request::Join {
                 room: optional_name("room", self.room)?.ok_or_else(|| missing("room"))?,
@@ -296,16 +308,43 @@ fn position<'a>(
     optional(field, raw, form)
 }
 
+fn places<'a>(field: &'static str, raw: Option<&'a RawValue>) -> Result<Option<Places<'a>>, Fault> {
+    let form = "{room: {\"epoch\": string, \"seq\": integer}, …}";
+    let Some(rooms) = optional::<BTreeMap<Text<'a>, &'a RawValue>>(field, raw, form)? else {
+        return Ok(None);
+    };
+    let place = |(Text(room), raw)| {
+        let place = position(field, Some(raw))?.ok_or_else(|| missing(field))?;
+        Ok((trimmed(room), place))
+    };
+    rooms.into_iter().map(place).collect::<Result<_, _>>().map(Some)
+}
+
+fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().into()),
+    }
+}
+
 fn required<'a>(field: &'static str, raw: Option<&'a RawValue>) -> Result<Cow<'a, str>, Fault> {
     let raw = raw.ok_or_else(|| missing(field))?;
     string(raw).ok_or_else(|| (ErrorCode::BadField, format!("`{field}` must be a string").into()))
 }
 
-fn optional_name(field: &'static str, raw: Option<&RawValue>) -> Result<Option<Name>, Fault> {
+fn optional_text<'a>(
+    field: &'static str,
+    raw: Option<&'a RawValue>,
+) -> Result<Option<Cow<'a, str>>, Fault> {
     if raw.is_none() {
         return Ok(None);
     }
-    match required(field, raw)?.parse() {
+    required(field, raw).map(Some)
+}
+
+fn optional_name(field: &'static str, raw: Option<&RawValue>) -> Result<Option<Name>, Fault> {
+    let Some(text) = optional_text(field, raw)? else { return Ok(None) };
+    match text.parse() {
         Ok(name) => Ok(Some(name)),
         Err(error) => Err((ErrorCode::BadField, format!("`{field}`: {error}").into())),
     }
@@ -320,6 +359,10 @@ fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     }
     Some(Cow::Borrowed(inner))
 }
+
+/// A name of a field, borrowed where it has no escapes; serde's `Cow` always owns.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The start of `text`, so that an error stays short.
 fn shortened(text: &str) -> &str {

@@ -1,9 +1,11 @@
 //! How a client's frame is written. This file does not know how it is read.
 
+use alloc::format;
+use alloc::string::String;
 use core::fmt;
 
 use super::reply::json_string;
-use super::request::{Echo, Frame, Position, Request};
+use super::request::{Echo, Frame, Places, Position, Request};
 
 /// The frame as a client sends it: `Frame::parse` reads the same frame back.
 ///
@@ -21,9 +23,15 @@ impl fmt::Display for Frame<'_> {
             write!(f, ",\"id\":{}", id.raw())?;
         }
         match &self.request {
-            Request::Hello { name } => {
+            Request::Hello { name, resume, since } => {
                 if let Some(name) = name {
                     string(f, "name", name.as_str())?;
+                }
+                if let Some(resume) = resume {
+                    string(f, "resume", resume)?;
+                }
+                if let Some(since) = since {
+                    places(f, "since", since)?;
                 }
             }
             Request::Join { room, since, echo } => {
@@ -72,13 +80,25 @@ fn position(
     field: &str,
     position: Option<&Position<'_>>,
 ) -> fmt::Result {
-    let Some(Position { epoch, seq }) = position else { return Ok(()) };
-    write!(f, ",\"{field}\":{{\"epoch\":{},\"seq\":{seq}}}", json_string(epoch))
+    let Some(position) = position else { return Ok(()) };
+    write!(f, ",\"{field}\":{}", object(position))
+}
+
+fn places(f: &mut fmt::Formatter<'_>, field: &str, places: &Places<'_>) -> fmt::Result {
+    write!(f, ",\"{field}\":{{")?;
+    for (index, (room, position)) in places.iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        write!(f, "{comma}{}:{}", json_string(room), object(position))?;
+    }
+    f.write_str("}")
+}
+
+fn object(Position { epoch, seq }: &Position<'_>) -> String {
+    format!("{{\"epoch\":{},\"seq\":{seq}}}", json_string(epoch))
 }
 
 #[cfg(test)]
 mod tests {
-    use alloc::format;
     use alloc::string::ToString;
 
     use super::*;
@@ -88,6 +108,8 @@ mod tests {
         for text in [
             r#"{"type":"hello"}"#,
             r#"{"type":"hello","id":-7,"name":"\"quoted\\"}"#,
+            r#"{"type":"hello","resume":"s_5","since":{}}"#,
+            r#"{"type":"hello","resume":"","since":{"a":{"epoch":"k","seq":4},"b\"":{"epoch":"","seq":0}}}"#,
             r#"{"type":"join","id":"r\u00e9","room":"lobby"}"#,
             r#"{"type":"join","room":"lobby","since":{"epoch":"k\n","seq":41},"echo":false}"#,
             r#"{"type":"leave","id":5,"room":""}"#,

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use roundtable::{
-    Command, Config, ConnId, Event, Greeting, Hub, Origin, Queue, RoomChoice, Timestamp, frame_len,
+    Command, Config, ConnId, Entropy, Event, Greeting, Hub, Origin, Peer, Queue, RoomChoice,
+    Timestamp, frame_len,
 };
 
 use crate::socket::Socket;
@@ -175,7 +176,8 @@ impl Driver {
         let room = if who == 3 { RoomChoice::None } else { RoomChoice::Default };
         let name = format!("p{who}").parse().ok();
         let greeting = Greeting { name, room, ..Greeting::default() };
-        self.handle(Event::Connect { conn, greeting });
+        let peer = Peer { entropy: Entropy::new(self.connections.into()) };
+        self.handle(Event::Connect { conn, peer, greeting });
     }
 
     fn event_of(&mut self, who: usize, event: impl FnOnce(ConnId) -> Event) {

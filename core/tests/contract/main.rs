@@ -9,8 +9,8 @@ use std::time::Duration;
 use driver::{Driver, Step, script};
 use proptest::prelude::*;
 use roundtable::{
-    Command, Config, ConfigError, ConnId, Event, Greeting, Hub, Origin, PlainText, Timestamp,
-    frame_len,
+    Command, Config, ConfigError, ConnId, Entropy, Event, Greeting, Hub, Origin, Peer, PlainText,
+    Timestamp, frame_len,
 };
 
 const ORIGIN: Origin = Origin { seed: 7, wall_clock_ms: 1_785_578_400_000 };
@@ -35,7 +35,9 @@ fn tight() -> Config {
 }
 
 fn connect(hub: &mut Hub, number: u64, commands: &mut Vec<Command>) {
-    let event = Event::Connect { conn: ConnId::new(number), greeting: Greeting::default() };
+    let peer = Peer { entropy: Entropy::new(number.into()) };
+    let greeting = Greeting::default();
+    let event = Event::Connect { conn: ConnId::new(number), peer, greeting };
     hub.handle(Timestamp::ZERO, event, commands);
 }
 

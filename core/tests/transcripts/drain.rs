@@ -18,10 +18,10 @@ fn a_drain_gives_notice_and_then_closes() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             0.000s   bob connects
-                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
             1.000s   drain 30s
             1.000s   tick
@@ -67,7 +67,7 @@ fn a_drain_within_nothing_closes_at_once() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   drain 0s
             1.000s   tick
@@ -98,10 +98,10 @@ fn who_lags_is_given_the_rest_before_its_close() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=4096 user=ann v=1 -> ann
+                       welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             0.000s   bob connects
-                       welcome max_bytes=4096 user=bob v=1 -> bob
+                       welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
             1.000s   bob stalls
             1.000s   ann: 1 PAD
@@ -147,10 +147,10 @@ fn a_drain_ends_in_time() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=4096 user=ann v=1 -> ann
+                       welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             0.000s   bob connects
-                       welcome max_bytes=4096 user=bob v=1 -> bob
+                       welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
             1.000s   bob stalls
             1.000s   ann: 1 PAD
@@ -185,7 +185,7 @@ fn the_last_one_to_leave_ends_the_drain() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   drain 30s
             1.000s   tick

@@ -27,10 +27,10 @@ fn a_slow_reader_costs_nobody_and_reads_on() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=4096 user=ann v=1 -> ann
+                       welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             0.000s   bob connects
-                       welcome max_bytes=4096 user=bob v=1 -> bob
+                       welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
             1.000s   bob stalls
             1.000s   ann: 1 PAD
@@ -83,10 +83,10 @@ fn a_reader_that_fell_off_the_tail_is_told_of_the_gap() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=4096 user=ann v=1 -> ann
+                       welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             0.000s   bob connects
-                       welcome max_bytes=4096 user=bob v=1 -> bob
+                       welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
             1.000s   bob stalls
             1.000s   ann: 1 PAD
@@ -152,10 +152,10 @@ fn control_messages_use_the_reserve_and_then_close() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=4096 user=ann v=1 -> ann
+                       welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             0.000s   bob connects
-                       welcome max_bytes=4096 user=bob v=1 -> bob
+                       welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
             1.000s   bob stalls
             1.000s   ann: 1 PAD
@@ -228,10 +228,10 @@ fn a_history_without_room_is_overloaded() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=4096 user=ann v=1 -> ann
+                       welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             0.000s   bob connects
-                       welcome max_bytes=4096 user=bob v=1 -> bob
+                       welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
             1.000s   bob stalls
             1.000s   ann: 1 PAD
@@ -261,10 +261,10 @@ fn no_progress_for_write_timeout_closes() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             0.000s   bob connects
-                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
             1.000s   bob stalls
             1.000s   ann: one
@@ -298,10 +298,10 @@ fn progress_is_life() {
         "#,
         &expect![[r#"
             0.000s   bob connects
-                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       welcome max_bytes=32768 session=S1 user=bob v=1 -> bob
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S2 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   bob stalls
             1.000s   ann: PAD
@@ -343,13 +343,13 @@ fn the_global_budget_makes_readers_lag() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=4096 user=ann v=1 -> ann
+                       welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             0.000s   bob connects
-                       welcome max_bytes=4096 user=bob v=1 -> bob
+                       welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
             0.000s   eve connects
-                       welcome max_bytes=4096 user=eve v=1 -> eve
+                       welcome max_bytes=4096 session=S3 user=eve v=1 -> eve
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> eve
             1.000s   bob stalls
             1.000s   eve stalls
@@ -387,7 +387,7 @@ fn a_newcomer_with_a_small_window_reads_the_rest_as_messages() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=4096 user=ann v=1 -> ann
+                       welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann: 1 PAD
                        message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
@@ -396,7 +396,7 @@ fn a_newcomer_with_a_small_window_reads_the_rest_as_messages() {
             3.000s   ann: 3 PAD
                        message room=lobby seq=3 data="3 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
             4.000s   bob connects room=
-                       welcome max_bytes=4096 user=bob v=1 -> bob
+                       welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
             5.000s   bob: {"type":"join","id":1,"room":"lobby","since":{"epoch":"
                        joined id=1 room=lobby epoch=E1 seq=1 history=[1 "1 xxxxxxxxxxxxxxxxxx… (3508 bytes) more=false recovered=true -> bob
                        message room=lobby seq=2 data="2 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
@@ -447,10 +447,10 @@ fn past_the_budget_the_largest_backlog_is_closed() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=4096 user=ann v=1 -> ann
+                       welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             0.000s   bob connects
-                       welcome max_bytes=4096 user=bob v=1 -> bob
+                       welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
             1.000s   ann stalls
             1.000s   bob: 1 PAD

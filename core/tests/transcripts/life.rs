@@ -16,10 +16,10 @@ fn silence_leads_to_a_ping_and_then_to_the_end() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             0.000s   bob connects
-                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
             1.000s   ann: hello
                        message room=lobby seq=1 data="hello" from=ann -> ann, bob
@@ -46,7 +46,7 @@ fn any_byte_is_an_answer() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             23.361s  tick
                        ping ann
@@ -71,14 +71,14 @@ fn a_full_hub_turns_newcomers_away() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   bob connects
                        bye code=1013 reason=try_later -> bob
                        close bob 1013 try_later
             2.000s   ann vanishes
             3.000s   bob connects
-                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
                        joined room=lobby epoch=E2 seq=0 history=[] more=false recovered=false -> bob
         "#]],
     );
@@ -100,7 +100,7 @@ fn the_hubs_own_absence_is_not_the_peers_silence() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             30.000s  after an absence
                        ping ann

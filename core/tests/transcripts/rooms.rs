@@ -17,10 +17,10 @@ fn two_people_chat() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             0.000s   bob connects
-                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
             1.000s   ann: hello
                        message room=lobby seq=1 data="hello" from=ann -> ann, bob
@@ -46,7 +46,7 @@ fn a_newcomer_is_given_the_recent_entries() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann: one
                        message room=lobby seq=1 data="one" from=ann -> ann
@@ -55,7 +55,7 @@ fn a_newcomer_is_given_the_recent_entries() {
             1.000s   ann: three
                        message room=lobby seq=3 data="three" from=ann -> ann
             2.000s   bob connects
-                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
                        joined room=lobby epoch=E1 seq=3 history=[2 "two", 3 "three"] more=true recovered=false -> bob
         "#]],
     );
@@ -82,7 +82,7 @@ fn since_gives_exactly_what_was_missed() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann: one
                        message room=lobby seq=1 data="one" from=ann -> ann
@@ -91,7 +91,7 @@ fn since_gives_exactly_what_was_missed() {
             1.000s   ann: three
                        message room=lobby seq=3 data="three" from=ann -> ann
             2.000s   bob connects room=
-                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
             3.000s   bob: {"type":"join","id":1,"room":"lobby","since":{"epoch":"
                        joined id=1 room=lobby epoch=E1 seq=3 history=[2 "two", 3 "three"] more=true recovered=true -> bob
             4.000s   bob: {"type":"leave","id":2,"room":"lobby"}
@@ -137,7 +137,7 @@ fn since_before_the_tail_is_told_as_a_gap() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann: one
                        message room=lobby seq=1 data="one" from=ann -> ann
@@ -150,7 +150,7 @@ fn since_before_the_tail_is_told_as_a_gap() {
             1.000s   ann: five
                        message room=lobby seq=5 data="five" from=ann -> ann
             2.000s   bob connects room=
-                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
             3.000s   bob: {"type":"join","id":1,"room":"lobby","since":{"epoch":"
                        joined id=1 room=lobby epoch=E1 seq=5 gap={"from":1,"to":2} history=[3 "three", 4 "four", 5 "five"] more=false reason=trimmed recovered=false -> bob
             4.000s   bob: {"type":"leave","id":2,"room":"lobby"}
@@ -176,7 +176,7 @@ fn joining_again_moves_nothing() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann: one
                        message room=lobby seq=1 data="one" from=ann -> ann
@@ -202,10 +202,10 @@ fn nothing_follows_left() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             0.000s   bob connects
-                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
             1.000s   bob: {"type":"leave","id":1,"room":"lobby"}
                        left id=1 room=lobby -> bob
@@ -237,7 +237,7 @@ fn history_is_read_by_the_page() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann: one
                        message room=lobby seq=1 data="one" from=ann -> ann
@@ -273,9 +273,9 @@ fn a_sender_may_do_without_its_echo() {
         "#,
         &expect![[r#"
             0.000s   ann connects room=
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
             0.000s   bob connects
-                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
             1.000s   ann: {"type":"join","id":1,"room":"lobby","echo":false}
                        joined id=1 room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
@@ -308,7 +308,7 @@ fn entries_are_let_go_by_age() {
         "#,
         &expect![[r#"
             0.000s   ann connects room=quiet
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=quiet epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann: early
                        message room=quiet seq=1 data="early" from=ann -> ann
@@ -348,7 +348,7 @@ fn entries_are_let_go_by_bytes() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann: LONG
                        message room=lobby seq=1 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
@@ -391,17 +391,17 @@ fn an_empty_room_lives_as_long_as_its_entries() {
         "#,
         &expect![[r#"
             0.000s   ann connects room=once
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=once epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann: remember
                        message room=once seq=1 data="remember" from=ann -> ann
             2.000s   ann vanishes
             3.000s   bob connects room=once
-                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
                        joined room=once epoch=E1 seq=1 history=[1 "remember"] more=false recovered=false -> bob
             4.000s   bob vanishes
             601.000s eve connects room=once
-                       welcome max_bytes=32768 user=eve v=1 -> eve
+                       welcome max_bytes=32768 session=S3 user=eve v=1 -> eve
                        joined room=once epoch=E2 seq=0 history=[] more=false recovered=false -> eve
             602.000s eve: fresh
                        message room=once seq=1 data="fresh" from=eve -> eve
@@ -420,12 +420,12 @@ fn a_room_where_nothing_was_said_is_gone_with_its_last_member() {
         "#,
         &expect![[r#"
             0.000s   ann connects room=silent
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=silent epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann vanishes
             2.000s   ann connects room=silent
-                       welcome max_bytes=32768 user=ann v=1 -> ann
-                       joined room=silent epoch=E2 seq=0 history=[] more=false recovered=false -> ann
+                       welcome max_bytes=32768 session=S2 user=ann-2 v=1 -> ann
+                       joined room=silent epoch=E1 seq=0 history=[] more=false recovered=false -> ann
         "#]],
     );
 }
@@ -448,14 +448,14 @@ fn rooms_and_members_are_limited() {
         "#,
         &expect![[r#"
             0.000s   ann connects room=a
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=a epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann: {"type":"join","id":1,"room":"b"}
                        joined id=1 room=b epoch=E2 seq=0 history=[] more=false recovered=false -> ann
             2.000s   ann: {"type":"join","id":2,"room":"c"}
                        error id=2 code=room_limit message="a session is in at most 2 rooms" retry=later -> ann
             3.000s   bob connects room=a
-                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
                        error code=room_full message="a room has at most 1 members" retry=later -> bob
             4.000s   bob: {"type":"join","id":3,"room":"c"}
                        joined id=3 room=c epoch=E3 seq=0 history=[] more=false recovered=false -> bob

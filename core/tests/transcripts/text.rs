@@ -18,7 +18,7 @@ fn plain_text_goes_to_the_room_joined_last() {
         "#,
         &expect![[r#"
             0.000s   ann connects room=a
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=a epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann: {"type":"join","room":"b"}
                        joined room=b epoch=E2 seq=0 history=[] more=false recovered=false -> ann
@@ -47,7 +47,7 @@ fn strict_clients_send_objects_only() {
         "#,
         &expect![[r#"
             0.000s   ann connects strict
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann: hello
                        error code=bad_json message="a frame is a JSON object" retry=never -> ann
@@ -71,7 +71,7 @@ fn without_plain_text_everybody_is_strict() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann: hello
                        error code=bad_json message="a frame is a JSON object" retry=never -> ann
@@ -103,7 +103,7 @@ fn bad_frames_are_refused_and_the_connection_stays() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann: {"type":"publish"
                        error code=bad_json message="not a frame: EOF while parsing an object at line 1 column 17" retry=never -> ann
@@ -157,7 +157,7 @@ fn what_is_not_done_is_refused_not_ignored() {
         "#,
         &expect![[r#"
             0.000s   ann connects room=
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
             1.000s   ann: {"type":"auth","id":1,"token":"x"}
                        error id=1 code=unsupported message="this server does not do `auth`" retry=never -> ann
             2.000s   ann: {"type":"signal","id":2,"room":"lobby","key":"typing"}
@@ -167,7 +167,7 @@ fn what_is_not_done_is_refused_not_ignored() {
             4.000s   ann: {"type":"hello","id":4,"token":"x"}
                        error id=4 code=unsupported message="this server does not do `token`" retry=never -> ann
             5.000s   ann: {"type":"hello","id":5,"resume":"s"}
-                       error id=5 code=unsupported message="this server does not do `resume`" retry=never -> ann
+                       welcome id=5 max_bytes=32768 session=S1 user=ann v=1 -> ann
             6.000s   ann: {"type":"publish","id":6,"room":"lobby","data":1,"key":
                        error id=6 code=unsupported message="this server does not do `key`" retry=never -> ann
         "#]],
@@ -188,16 +188,16 @@ fn hello_names_before_the_first_join() {
         "#,
         &expect![[r#"
             0.000s   ann connects room=
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
             0.000s   bob connects
-                       welcome max_bytes=32768 user=bob v=1 -> bob
+                       welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
             1.000s   ann: {"type":"hello","id":1,"name":" Anna "}
-                       welcome id=1 max_bytes=32768 user=Anna v=1 -> ann
+                       welcome id=1 max_bytes=32768 session=S1 user=Anna v=1 -> ann
             2.000s   ann: {"type":"hello","id":2,"name":"bob"}
                        error id=2 code=bad_field message="`name`: bob is taken" retry=never -> ann
             3.000s   ann: {"type":"hello","id":3}
-                       welcome id=3 max_bytes=32768 user=Anna v=1 -> ann
+                       welcome id=3 max_bytes=32768 session=S1 user=Anna v=1 -> ann
             4.000s   ann: {"type":"join","room":"lobby"}
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             5.000s   ann: {"type":"hello","id":4,"name":"late"}
@@ -218,16 +218,16 @@ fn names_are_unique() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             0.000s   ann-2 connects
-                       welcome max_bytes=32768 user=ann-2 v=1 -> ann-2
+                       welcome max_bytes=32768 session=S2 user=ann-2 v=1 -> ann-2
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann-2
             0.000s   third connects name=ann
-                       welcome max_bytes=32768 user=ann-3 v=1 -> third
+                       welcome max_bytes=32768 session=S3 user=ann-3 v=1 -> third
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> third
             0.000s   fourth connects name=
-                       welcome max_bytes=32768 user=guest-hkcz2y v=1 -> fourth
+                       welcome max_bytes=32768 session=S4 user=guest-hkcz2y v=1 -> fourth
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> fourth
             1.000s   fourth: who am I?
                        message room=lobby seq=1 data="who am I?" from=guest-hkcz2y -> ann, ann-2, third, fourth
@@ -245,7 +245,7 @@ fn ping_and_bye() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann: {"type":"ping","id":"p"}
                        pong id=p -> ann
@@ -265,7 +265,7 @@ fn binary_closes() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann binary
                        bye code=1003 reason=no_binary -> ann
@@ -287,7 +287,7 @@ fn too_long_closes_and_what_grows_too_long_is_refused() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=256 user=ann v=1 -> ann
+                       welcome max_bytes=256 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann: QUOTES
                        error code=too_large message="the text takes 402 bytes as JSON, at most 256 are taken" retry=never -> ann
@@ -307,7 +307,7 @@ fn an_empty_line_says_nothing() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann: BREAK
         "#]],
@@ -326,7 +326,7 @@ fn refusals_without_id_are_told_once_a_second() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann: {"type":"fly"}
                        error code=bad_type message="no such type: fly" retry=never -> ann
@@ -359,7 +359,7 @@ fn rates_are_limited_and_who_goes_on_is_closed() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann: one
                        message room=lobby seq=1 data="one" from=ann -> ann
@@ -393,7 +393,7 @@ fn bytes_are_limited_too() {
         "#,
         &expect![[r#"
             0.000s   ann connects
-                       welcome max_bytes=32768 user=ann v=1 -> ann
+                       welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
                        joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
             1.000s   ann: LONG
                        message room=lobby seq=1 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use expect_test::Expect;
 use roundtable::{
-    Command, Config, ConnId, Event, Framing, Greeting, Hub, Origin, Queue, RoomChoice, Timestamp,
-    frame_len,
+    Command, Config, ConnId, Entropy, Event, Framing, Greeting, Hub, Origin, Peer, Queue,
+    RoomChoice, Timestamp, frame_len,
 };
 use serde_json::Value;
 
@@ -43,12 +43,18 @@ pub(crate) fn small(config: &mut Config) {
     config.page_bytes = 6000;
     config.reserve_bytes = 2048;
     config.window_bytes = 13_000;
+    config.rooms_per_session = 8;
 }
 
-/// Fills in what would be tedious in a script: `EPOCH` is the epoch that appeared first, `PAD` 3,500
+/// Fills in what would be tedious in a script: `TICKET1` is the session that appeared first, `EPOCH` the
+/// epoch that did, `PAD` 3,500
 /// letters, `LONG` 32,000, `QUOTES` 200 quotation marks, `TOOLONG` 300 letters, `BREAK` a line break, `IDID` a
 /// long id.
-fn fill_in(text: &str, epochs: &[String]) -> String {
+fn fill_in(text: &str, epochs: &[String], tickets: &[String]) -> String {
+    let tickets = tickets.iter().enumerate();
+    let text = tickets.fold(text.to_owned(), |text, (index, ticket)| {
+        text.replace(&format!("TICKET{}", index + 1), ticket)
+    });
     text.replace("EPOCH", epochs.first().map_or("none", String::as_str))
         .replace("PAD", &"x".repeat(3500))
         .replace("TOOLONG", &"x".repeat(300))
@@ -65,6 +71,7 @@ struct World {
     people: BTreeMap<String, Socket>,
     connections: u64,
     epochs: Vec<String>,
+    tickets: Vec<String>,
     transcript: String,
 }
 
@@ -78,6 +85,7 @@ impl World {
             people: BTreeMap::new(),
             connections: 0,
             epochs: Vec::new(),
+            tickets: Vec::new(),
             transcript: String::new(),
         }
     }
@@ -119,8 +127,10 @@ impl World {
         }
         let (name, action) = what.split_once([' ', ':']).expect("somebody does something");
         if let Some(text) = what.strip_prefix(&format!("{name}: ")) {
-            return self
-                .handle(Event::Text { conn: self.conn(name), text: fill_in(text, &self.epochs) });
+            return self.handle(Event::Text {
+                conn: self.conn(name),
+                text: fill_in(text, &self.epochs, &self.tickets),
+            });
         }
         match action.split_whitespace().collect::<Vec<_>>()[..] {
             ["connects", ref wishes @ ..] => self.connect(name, wishes),
@@ -155,7 +165,8 @@ impl World {
         }
         let person = Socket::new(conn);
         self.people.insert(name.to_owned(), person);
-        self.handle(Event::Connect { conn, greeting });
+        let peer = Peer { entropy: Entropy::new(self.connections.into()) };
+        self.handle(Event::Connect { conn, peer, greeting });
     }
 
     fn handle(&mut self, event: Event) {
@@ -226,6 +237,8 @@ impl World {
         let kind = fields.remove("type").expect("a frame has a type");
         let mut brief = kind.as_str().expect("a type is a string").to_owned();
         fields.remove("ts");
+        fields.remove("resume_ms");
+        fields.retain(|name, value| name != "resumed" || *value == true);
         for order in ["id", "room", "code", "epoch", "seq"] {
             if let Some(value) = fields.remove(order) {
                 self.field(&mut brief, order, &value);
@@ -239,7 +252,8 @@ impl World {
 
     fn field(&mut self, brief: &mut String, name: &str, value: &Value) {
         let value = match (name, value) {
-            ("epoch", Value::String(epoch)) => self.epoch(epoch),
+            ("epoch", Value::String(epoch)) => number(&mut self.epochs, 'E', epoch),
+            ("session", Value::String(ticket)) => number(&mut self.tickets, 'S', ticket),
             ("history" | "items", Value::Array(items)) => {
                 let items = items.iter().map(|item| format!("{} {}", item["seq"], item["data"]));
                 format!("[{}]", items.collect::<Vec<_>>().join(", "))
@@ -253,16 +267,6 @@ impl World {
             value
         };
         write!(brief, " {name}={value}").expect("a string takes everything");
-    }
-
-    /// Epochs by the order in which they appear.
-    fn epoch(&mut self, epoch: &str) -> String {
-        let known = self.epochs.iter().position(|known| known == epoch);
-        let index = known.unwrap_or_else(|| {
-            self.epochs.push(epoch.to_owned());
-            self.epochs.len() - 1
-        });
-        format!("E{}", index + 1)
     }
 
     fn conn(&self, name: &str) -> ConnId {
@@ -281,6 +285,15 @@ impl World {
         let found = self.people.iter().find(|(_, person)| person.conn == conn);
         found.expect("a command names somebody who is connected").0
     }
+}
+
+/// Epochs and sessions by the order in which they appear.
+fn number(known: &mut Vec<String>, letter: char, word: &str) -> String {
+    let index = known.iter().position(|known| known == word).unwrap_or_else(|| {
+        known.push(word.to_owned());
+        known.len() - 1
+    });
+    format!("{letter}{}", index + 1)
 }
 
 fn span(text: &str) -> Duration {

@@ -26,7 +26,7 @@ use super::mask::{Redaction, Text};
 pub(crate) const MAGIC: &[u8] = b"roundtable recording\n";
 
 /// The version of the format, which follows.
-pub(crate) const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 2;
 
 /// The bytes before a record's payload.
 const HEADER: usize = 9;
@@ -342,7 +342,7 @@ fn decode(payload: &[u8]) -> Result<Record, String> {
 mod tests {
     use std::time::Duration;
 
-    use roundtable::{ConnId, Framing, Greeting, RoomChoice};
+    use roundtable::{ConnId, Entropy, Framing, Greeting, Peer, RoomChoice};
 
     use super::*;
 
@@ -356,8 +356,13 @@ mod tests {
         let conn = ConnId::new(300);
         let room = RoomChoice::Named("lobby".parse().unwrap());
         let name = Some("ann".parse().unwrap());
+        let peer = Peer { entropy: Entropy::new(0x0102) };
         let events = [
-            Event::Connect { conn, greeting: Greeting { name, room, framing: Framing::Strict } },
+            Event::Connect {
+                conn,
+                peer,
+                greeting: Greeting { name, room, framing: Framing::Strict },
+            },
             Event::Text { conn, text: "hi".to_owned() },
             Event::Binary { conn },
             Event::Heard { conn },
@@ -379,7 +384,7 @@ mod tests {
         write_mark(&mut bytes, Mark { events: 10_000, hash: u64::MAX });
         found.push(hex(&bytes));
         let expected = [
-            "1c000000b98d196211010180cab5ee0100ac020103616e6e02056c6f626279010104030201",
+            "2c00000089710f0bca010180cab5ee0100ac02000000000000000000000000000001020103616e6e02056c6f626279010104030201",
             "12000000b71167e5b3010180cab5ee0101ac020268690104030201",
             "0f000000aa775e2998010180cab5ee0102ac020104030201",
             "0f000000aae95e8354010180cab5ee0103ac020104030201",

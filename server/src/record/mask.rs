@@ -9,9 +9,16 @@ use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 
 use roundtable::protocol::Frame;
+use roundtable::{Entropy, Ticket};
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+/// What each `welcome` begins with: it gives a session's secret.
+const WELCOME: &str = "{\"type\":\"welcome\"";
+
+/// A ticket as JSON. One that is spelt with escapes is longer.
+const TICKET_BYTES: usize = 37;
 
 /// What is masked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,12 +78,13 @@ impl Mask {
 
     /// A text to a client.
     pub(crate) fn told<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if self.redaction == Redaction::Secrets {
+        if self.redaction == Redaction::Secrets && !text.starts_with(WELCOME) {
             return Cow::Borrowed(text);
         }
         let mut spans = Vec::new();
         for (key, value) in fields(text).unwrap_or_default() {
             match &*key {
+                "session" => return replace(text, &[value], |span| self.credential(span)),
                 "data" => spans.push(value),
                 "history" | "items" => {
                     let items: Vec<&RawValue> = serde_json::from_str(value).unwrap_or_default();
@@ -126,11 +134,12 @@ impl Mask {
         let secrets = fields.iter().filter(|(key, _)| matches!(&**key, "token" | "resume"));
         let secrets: Vec<*const u8> = secrets.map(|(_, value)| value.as_ptr()).collect();
         let masked = replace(text, &spans, |span| {
-            if secrets.contains(&span.as_ptr()) { self.value(span) } else { self.data(span) }
+            if secrets.contains(&span.as_ptr()) { self.credential(span) } else { self.data(span) }
         });
         // A mask is no array and no object: what was nested too deep might not be any more.
         let is_flat = spans.iter().all(|span| !span.starts_with(['[', '{']));
-        (is_flat || is_read_alike(text, &masked, self.max_depth)).then_some(masked)
+        ((is_flat && secrets.is_empty()) || is_read_alike(text, &masked, self.max_depth))
+            .then_some(masked)
     }
 
     /// A line of plain text: the hub makes of it the mask of what it made of the line.
@@ -143,6 +152,24 @@ impl Mask {
         let json = serde_json::to_string(line).expect("a string is JSON");
         let masked: String = serde_json::from_str(&self.data(&json)).expect("a mask is JSON");
         Cow::Owned(masked + &text[line.len()..])
+    }
+
+    /// A session's secret: who comes back with its mask comes back to its session.
+    pub(crate) fn secret(&self, secret: Entropy) -> Entropy {
+        let half = |which: u8| u128::from(self.key.hash_one((secret.bits(), which)));
+        Entropy::new(half(0) << 64 | half(1))
+    }
+
+    /// A token or a ticket. A ticket stays one, of the same place; what is no string stays none.
+    fn credential(&self, raw: &str) -> String {
+        let text: Option<Cow<'_, str>> = serde_json::from_str(raw).ok();
+        match text.and_then(|text| text.parse::<Ticket>().ok()) {
+            Some(Ticket { place, secret }) if raw.len() == TICKET_BYTES => {
+                format!("\"{}\"", Ticket { place, secret: self.secret(secret) })
+            }
+            _ if raw.starts_with('"') => self.value(raw),
+            _ => "7".repeat(raw.len()),
+        }
     }
 
     /// What was said: a string stays one, with its escapes.

@@ -7,7 +7,9 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use roundtable::{Command, Config, ConnId, Event, Framing, Machine, Origin, PlainText, Timestamp};
+use roundtable::{
+    Command, Config, ConnId, Event, Framing, Machine, Origin, Peer, PlainText, Timestamp,
+};
 use tracing::error;
 
 use super::files::Parts;
@@ -190,12 +192,14 @@ impl<P: Parts> Tape<P> {
     fn mask<'a>(&mut self, event: &'a Event) -> (Cow<'a, Event>, Text) {
         let (conn, text) = match event {
             Event::Text { conn, text } => (*conn, text),
-            Event::Connect { conn, greeting } => {
+            Event::Connect { conn, peer, greeting } => {
                 let publishes = self.head.config.plain_text == PlainText::Publish;
                 if publishes && greeting.framing == Framing::Lenient {
                     self.lenient.insert(*conn);
                 }
-                return (Cow::Borrowed(event), Text::Kept);
+                let peer = Peer { entropy: self.mask.secret(peer.entropy) };
+                let event = Event::Connect { conn: *conn, peer, greeting: greeting.clone() };
+                return (Cow::Owned(event), Text::Kept);
             }
             Event::Disconnect { conn } => {
                 self.lenient.remove(conn);

@@ -92,7 +92,7 @@ fn room_of(text: &str) -> Option<Cow<'_, str>> {
 /// An event, without its time.
 pub(super) fn event_line(event: &Event) -> String {
     match event {
-        Event::Connect { conn, greeting } => {
+        Event::Connect { conn, peer: _, greeting } => {
             let name = greeting.name.as_ref().map(|name| format!(", as {name}"));
             let room = match &greeting.room {
                 RoomChoice::Default => ", to the default room".to_owned(),

@@ -69,7 +69,7 @@ fn under_the_same_limits_everybody_fares_the_same() {
 #[test]
 fn a_narrow_window_lags_who_was_live() {
     let shelf = recorded(&wide(), 50);
-    let config = Config { window_bytes: 16 * 1024, ..wide() };
+    let config = Config { window_bytes: 16 * 1024, rooms_per_session: 16, ..wide() };
     let comparison = compare(&mut Log::open(shelf).unwrap(), config).unwrap();
     assert!(comparison.recorded.lagged.is_empty(), "{comparison:?}");
     assert_eq!(comparison.otherwise.lagged, BTreeSet::from([ConnId::new(3)]));

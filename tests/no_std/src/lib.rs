@@ -13,7 +13,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::panic::PanicInfo;
 use core::time::Duration;
 
-use roundtable::{Config, ConnId, Event, Greeting, Hub, Origin, Timestamp};
+use roundtable::{Config, ConnId, Event, Greeting, Hub, Origin, Peer, Timestamp};
 
 /// An allocator that has nothing: the program is built, not run.
 struct Nothing;
@@ -43,7 +43,7 @@ pub extern "C" fn commands_of_a_day() -> usize {
     let Ok(mut hub) = Hub::new(Config::default(), origin) else { return 0 };
     let (conn, mut commands) = (ConnId::new(1), Vec::new());
     let day = [
-        Event::Connect { conn, greeting: Greeting::default() },
+        Event::Connect { conn, peer: Peer::default(), greeting: Greeting::default() },
         Event::Text { conn, text: "hello".into() },
         Event::Heard { conn },
         Event::Flushed,

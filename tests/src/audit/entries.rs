@@ -1,9 +1,8 @@
 //! Entries, from a publish to everybody: the part of the auditor that knows cursors and echoes.
 
-use roundtable::ConnId;
-
 use super::frame::Frame;
 use super::log::{Entry, digest};
+use super::session::SessionId;
 use super::{Audit, Member, Note, What};
 use crate::invariant::hold;
 use crate::known::RoomId;
@@ -49,7 +48,7 @@ impl Audit {
         let entry = Entry {
             digest: digest([user, data]),
             ts: None,
-            author: Some(request.conn),
+            author: self.session_of(request.slot),
             user: digest([user, ""]),
             bytes: 0,
         };
@@ -61,15 +60,15 @@ impl Audit {
     }
 
     /// Who is publishing this entry just now.
-    fn publisher(&self, from: &str, data: &str) -> Option<ConnId> {
+    fn publisher(&self, from: &str, data: &str) -> Option<SessionId> {
         let request = self.request.as_ref()?;
         let said = match request.what {
             What::Publish => request.data.as_deref() == Some(data),
             What::Plain => true,
-            What::Join | What::Other => false,
+            What::Join | What::Hello | What::Other => false,
         };
         let (_, user) = self.readers[request.slot].as_ref()?.user.as_ref()?;
-        (said && user == from).then_some(request.conn)
+        self.session_of(request.slot).filter(|_| said && user == from)
     }
 
     pub(super) fn message(&mut self, slot: usize, frame: &Frame<'_>, note: Note) {
@@ -82,13 +81,14 @@ impl Audit {
             return;
         };
         let (echo, cursor) = (member.echo, member.cursor);
+        let mine = note.author.is_some() && note.author == reader.session;
         if seq == cursor + 1 {
             self.checked.count(crate::invariant::Invariant::NothingLost);
             member.cursor = seq;
         } else {
             self.skip(slot, room, seq, frame);
         }
-        if note.author == Some(conn) {
+        if mine {
             assert!(echo, "{conn:?} wanted no echo: {frame:?}");
             let request = self.request.as_ref().filter(|request| request.id.is_some());
             let acked = !note.fresh || request.is_none_or(|request| request.acked);

@@ -2,6 +2,7 @@
 //! promise, and shares no code with the hub.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -60,6 +61,10 @@ pub(crate) struct Frame<'a> {
     pub(crate) v: Option<u64>,
     #[serde(default, borrow)]
     pub(crate) user: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    pub(crate) session: Option<Cow<'a, str>>,
+    pub(crate) resumed: Option<bool>,
+    pub(crate) resume_ms: Option<u64>,
     pub(crate) max_bytes: Option<u64>,
 }
 
@@ -152,6 +157,8 @@ pub(crate) struct Asked<'a> {
     before: Option<&'a RawValue>,
     #[serde(borrow)]
     echo: Option<&'a RawValue>,
+    #[serde(borrow)]
+    resume: Option<&'a RawValue>,
 }
 
 /// A place in a run of a log.
@@ -186,6 +193,16 @@ impl<'a> Asked<'a> {
 
     pub(crate) fn since(&self) -> Option<Place> {
         serde_json::from_str(self.since?.get()).ok()
+    }
+
+    /// Where a client that comes back stands in each room, if it says so.
+    pub(crate) fn places(&self) -> Option<BTreeMap<String, Place>> {
+        serde_json::from_str(self.since?.get()).ok()
+    }
+
+    /// The session that a client comes back to.
+    pub(crate) fn resume(&self) -> Option<String> {
+        serde_json::from_str(self.resume?.get()).ok()
     }
 
     pub(crate) fn before(&self) -> Option<Place> {

@@ -28,8 +28,12 @@ impl Audit {
             reader.is_some_and(|reader| reader.rooms.iter().any(|member| member.room == room))
         });
         if !again {
-            let since = asked.and_then(|request| request.since.clone());
-            self.check_since(since.as_ref(), frame, head, given.map(|(first, _)| first));
+            let first = given.map(|(first, _)| first);
+            match self.where_it_stands(frame.room()) {
+                Some(since) => self.check_since(since.as_ref(), frame, head, first),
+                // Only the hub knows where it stopped to send.
+                None => assert!(frame.recovered == Some(true) || frame.gap.is_some(), "{frame:?}"),
+            }
             let first = given.map_or(seq + 1, |(first, _)| first);
             self.check_more(log, first, frame, now_ms);
         }
@@ -72,6 +76,7 @@ impl Audit {
         let (room, _, seq) = note.place.expect("a joined has a place");
         let asked = self.request.as_ref().filter(|request| request.what == What::Join);
         let echo = asked.is_none_or(|request| request.echo);
+        let echo = self.reseated(room, frame).unwrap_or(echo);
         let reader = self.readers[slot].as_ref().expect("a live client");
         if let Some(member) = reader.rooms.iter().find(|member| member.room == room) {
             let cursor = member.cursor;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use roundtable::ConnId;
+use super::session::SessionId;
 
 /// What a log may keep at the most.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct Entry {
     /// Not known of an entry that was only acknowledged.
     pub(crate) ts: Option<u64>,
     /// Known of an entry that was seen when it was published. A name may have another owner later.
-    pub(crate) author: Option<ConnId>,
+    pub(crate) author: Option<SessionId>,
     /// A hash of the author's name.
     pub(crate) user: u64,
     /// The bytes of its `message`, as far as it was seen.

@@ -143,6 +143,7 @@ fn report(plans: &[Plan], outcome: &Outcome, took: Duration, jobs: usize) {
     println!("events          {}", figures.events);
     println!("deliveries      {}", figures.deliveries);
     println!("reconnects      {}", figures.reconnects);
+    println!("resumed         {}", figures.resumed);
     println!("gaps told       {}", figures.gaps);
     println!("closed by hub   {}", figures.closes);
     println!("restarts        {}", figures.restarts);

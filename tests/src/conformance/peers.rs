@@ -206,15 +206,34 @@ pub fn a_message_that_is_never_finished_is_closed(runtime: Runtime<'_>) {
     server.shut();
 }
 
-/// A connection that is cut is noticed at once.
-pub fn a_lost_connection_frees_its_name(runtime: Runtime<'_>) {
+/// A connection that is cut is noticed at once, and its session waits.
+pub fn a_lost_session_is_come_back_to(runtime: Runtime<'_>) {
     let server = serve(runtime, &settings());
-    let ann = Raw::upgraded(server.addr, "room=lobby&name=ann");
+    let (mut bob, _) = Client::join(server.addr, "lobby", "bob");
+    let mut ann = Raw::upgraded(server.addr, "room=lobby&name=ann");
+    let (welcome, joined) = (ann.json(), ann.json());
     ann.finish();
-    let mut ann = ann;
     while ann.frame().is_some() {}
-    let (again, _) = Client::join(server.addr, "lobby", "ann");
-    assert_eq!(again.user, "ann");
+    assert_eq!(bob.publish("lobby", &json!("where are you?")), 1);
+    bob.expect_message("bob", &json!("where are you?"));
+    let mut again = Client::connect(server.addr, "room=");
+    let since = json!({ "lobby": { "epoch": joined["epoch"], "seq": joined["seq"] } });
+    let hello = json!({ "type": "hello", "resume": welcome["session"], "since": since });
+    again.send(&hello);
+    let told = again.expect("welcome");
+    let is_ann = told["resumed"] == true && told["user"] == "ann";
+    assert!(is_ann && told["session"] == welcome["session"], "{told}");
+    let joined = again.expect("joined");
+    assert_eq!(joined["recovered"], true, "{joined}");
+    assert_eq!(joined["history"][0]["data"], "where are you?", "{joined}");
+    again.publish("lobby", &json!("here"));
+    bob.expect_message("ann", &json!("here"));
+    // Who takes the session over ends the connection that has it.
+    let mut third = Client::connect(server.addr, "room=");
+    third.send(&hello);
+    assert_eq!(third.expect("welcome")["resumed"], true);
+    again.expect_message("ann", &json!("here"));
+    assert_eq!(again.expect("bye")["code"], 4503);
     server.shut();
 }
 

@@ -65,12 +65,12 @@ pub fn play(case: Case, start: Start) -> Transcript {
 impl Transcript {
     fn note(&mut self, note: &Note) {
         match &note.event {
-            Event::Connect { conn, greeting } => {
+            Event::Connect { conn, peer: _, greeting } => {
                 let events = vec![format!("connect {greeting:?}")];
                 let commands = Vec::new();
                 self.told.push(Told { conn: *conn, events, commands, is_closed: false });
             }
-            Event::Text { conn, text } => self.event(*conn, format!("text {text}")),
+            Event::Text { conn, text } => self.event(*conn, format!("text {}", masked(text))),
             Event::Binary { conn } => self.event(*conn, "binary".to_owned()),
             Event::Disconnect { conn } => self.event(*conn, "disconnect".to_owned()),
             Event::Heard { .. }
@@ -161,7 +161,7 @@ fn frame(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 /// A frame of the protocol as it is, byte for byte, but for the values that are masked.
 fn masked(text: &str) -> String {
     let mut masked = text.to_owned();
-    for key in ["ts", "after_ms", "retry_after_ms", "session"] {
+    for key in ["ts", "after_ms", "retry_after_ms", "session", "resume"] {
         let key = format!("\"{key}\":");
         let mut from = 0;
         while let Some(at) = masked[from..].find(&key) {

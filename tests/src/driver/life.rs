@@ -104,7 +104,8 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             | CloseCode::BadUtf8
             | CloseCode::TooBig
             | CloseCode::TryLater
-            | CloseCode::RateLimited => {}
+            | CloseCode::RateLimited
+            | CloseCode::SessionTaken => {}
         }
     }
 
@@ -207,7 +208,8 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             self.forget(slot);
             self.hand_in(&Event::Disconnect { conn });
         }
-        self.wait_until(self.now + self.config.history_age + Duration::from_secs(1));
+        let longest = self.config.history_age.max(self.config.resume_window);
+        self.wait_until(self.now + longest + Duration::from_secs(1));
         let clean = self.machine.is_clean() && self.machine.next_deadline().is_none();
         hold!(self.audit.checked, Clean, clean, "something is left: {:?}", self.machine);
     }

@@ -112,6 +112,9 @@ impl<M: Subject, O: Observer> Driver<M, O> {
                 "{conn:?} has {held} bytes queued: {command:?}"
             );
             self.audit.given(slot, &frame, note);
+            if frame.kind == Kind::Welcome {
+                self.welcomed(slot, &frame);
+            }
         }
         self.figures.deliveries += recipients;
         self.figures.gaps += u64::from(gaps) * recipients;
@@ -123,6 +126,17 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             Kind::Error => frame.word() != "rate_limited",
             Kind::Bye => false,
             _ => true,
+        }
+    }
+
+    /// The client in `slot` was given a session.
+    fn welcomed(&mut self, slot: usize, frame: &Frame<'_>) {
+        let session = frame.session.as_deref().unwrap_or_default();
+        self.figures.resumed += u64::from(frame.resumed == Some(true));
+        let Some(client) = self.socket(slot).client else { return };
+        let [last, before] = &mut self.clients[usize::from(client)].sessions;
+        if last != session {
+            *before = core::mem::replace(last, session.to_owned());
         }
     }
 

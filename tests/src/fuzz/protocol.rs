@@ -1,7 +1,8 @@
 //! Bytes as what a client sends. This file knows how the reference reads a frame, and what the two
 //! readers must agree on; it does not know what the hub does with a frame.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use roundtable::protocol::{Echo, ErrorCode, Frame, Position, Refusal, Request};
@@ -10,7 +11,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::reference::frame::{good_id, name, place, read, string};
+use crate::reference::frame::{good_id, name, place, places, read, string};
 
 /// Reads the bytes as a client's frame: what is taken is taken by the reference too, means the
 /// same to it, and comes back from its own text; what is refused is refused for the right reason.
@@ -58,9 +59,19 @@ fn same_meaning(frame: &Frame<'_>, value: &Map<String, Value>) {
     let field = |field: &str| value.get(field).and_then(Value::as_str);
     let kind = field("type").expect("it has no fault");
     match &frame.request {
-        Request::Hello { name } => {
+        Request::Hello { name, resume, since } => {
             assert_eq!(kind, "hello");
             assert_eq!(name.as_ref().map(Name::as_str), field("name").map(str::trim));
+            assert_eq!(resume.as_deref(), field("resume"));
+            let expected = places(value, "since").expect("it has no fault");
+            let expected: Option<BTreeMap<_, _>> = expected.map(|of| of.into_iter().collect());
+            let found = since.as_ref().map(|places| {
+                let place = |(room, at): (&Cow<'_, str>, &Position<'_>)| {
+                    (room.to_string(), (at.epoch.to_string(), at.seq))
+                };
+                places.iter().map(place).collect()
+            });
+            assert_eq!(found, expected);
         }
         Request::Join { room, since, echo } => {
             assert_eq!(kind, "join");
@@ -105,11 +116,17 @@ fn fault(frame: &Map<String, Value>) -> Option<&'static str> {
         good_id(frame)?;
         let kind = string(frame, "type")?;
         match kind {
-            "hello" if frame.contains_key("token") || frame.contains_key("resume") => {
-                Err(("unsupported", None))
+            "hello" if frame.contains_key("token") => Err(("unsupported", None)),
+            "hello" => {
+                if frame.contains_key("name") {
+                    name(frame, "name")?;
+                }
+                if frame.contains_key("resume") {
+                    string(frame, "resume")?;
+                }
+                places(frame, "since").map(drop)
             }
-            "hello" if frame.contains_key("name") => name(frame, "name").map(drop),
-            "hello" | "ping" | "bye" => Ok(()),
+            "ping" | "bye" => Ok(()),
             "join" => {
                 name(frame, "room")?;
                 place(frame, "since")?;
@@ -152,7 +169,13 @@ fn says_something_twice(text: &str) -> bool {
     let Ok(Fields(fields)) = serde_json::from_str(text) else { return false };
     let keys: BTreeSet<&String> = fields.iter().map(|(key, _)| key).collect();
     let mut places = fields.iter().filter(|(key, _)| key == "since" || key == "before");
-    keys.len() < fields.len() || places.any(|(_, place)| says_something_twice(place.get()))
+    keys.len() < fields.len() || places.any(|(_, place)| is_place_twice(place.get()))
+}
+
+/// Whether something stands twice in a place, or in one of the places of several rooms.
+fn is_place_twice(text: &str) -> bool {
+    let Ok(Fields(fields)) = serde_json::from_str(text) else { return false };
+    says_something_twice(text) || fields.iter().any(|(_, place)| says_something_twice(place.get()))
 }
 
 /// An object's fields, each as often as it stands there.

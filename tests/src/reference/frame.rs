@@ -56,3 +56,16 @@ pub(crate) fn place(
     let seq = place["seq"].as_u64().ok_or(("bad_field", None))?;
     Ok(Some((epoch.to_owned(), seq)))
 }
+
+/// Places in rooms, by the rooms' names.
+pub(crate) type Places = Vec<(String, (String, u64))>;
+
+pub(crate) fn places(frame: &Map<String, Value>, field: &str) -> Result<Option<Places>, Refusal> {
+    let Some(rooms) = frame.get(field) else { return Ok(None) };
+    let rooms = rooms.as_object().ok_or(("bad_field", None))?;
+    let named = |room: &String| {
+        let place = place(rooms, room)?.ok_or(("bad_field", None))?;
+        Ok((room.trim().to_owned(), place))
+    };
+    rooms.keys().map(named).collect::<Result<_, Refusal>>().map(Some)
+}

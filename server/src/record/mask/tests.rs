@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use roundtable::{
-    Command, Config, ConnId, Event, Framing, Greeting, Hub, Origin, RoomChoice, Timestamp,
+    Command, Config, ConnId, Event, Framing, Greeting, Hub, Origin, Peer, RoomChoice, Timestamp,
 };
 
 use super::*;
@@ -14,7 +14,12 @@ fn mask(redaction: Redaction) -> Mask {
 }
 
 /// What a hub says to `text` from a newcomer, with the `data` of its answers masked.
-fn answers(text: &str, framing: Framing, told: impl Fn(&str) -> String) -> Vec<(u64, String)> {
+fn answers(
+    text: &str,
+    framing: Framing,
+    secret: impl Fn(Entropy) -> Entropy,
+    told: impl Fn(&str) -> String,
+) -> Vec<(u64, String)> {
     let origin = Origin { seed: 1, wall_clock_ms: 0 };
     let mut hub = Hub::new(Config::default(), origin).unwrap();
     let mut commands = Vec::new();
@@ -22,7 +27,8 @@ fn answers(text: &str, framing: Framing, told: impl Fn(&str) -> String) -> Vec<(
         let room = RoomChoice::Named("lobby".parse().unwrap());
         let greeting = Greeting { name: None, room, framing };
         let conn = ConnId::new(number);
-        hub.handle(Timestamp::ZERO, Event::Connect { conn, greeting }, &mut commands);
+        let peer = Peer { entropy: secret(Entropy::new(number.into())) };
+        hub.handle(Timestamp::ZERO, Event::Connect { conn, peer, greeting }, &mut commands);
     }
     commands.clear();
     let conn = ConnId::new(1);
@@ -55,8 +61,13 @@ fn holds(text: &str) {
                 Text::Replaced => crate::record::hash::without_words(told).into_owned(),
             };
             let told = |told: &str| words(&mask.told(told));
-            let expected = answers(text, framing, told);
-            assert_eq!(answers(&masked, framing, words), expected, "{masked:?} for {text:?}");
+            let expected = answers(text, framing, |secret| secret, told);
+            let secret = |secret| mask.secret(secret);
+            assert_eq!(
+                answers(&masked, framing, secret, words),
+                expected,
+                "{masked:?} for {text:?}"
+            );
         }
     }
 }
@@ -177,5 +188,67 @@ proptest! {
         text in prop_oneof![any::<String>(), "(\\PC|[\\x00-\\x20\"\\\\])*\r?\n?", frame_like()],
     ) {
         holds(&text);
+    }
+}
+
+/// What somebody is told who comes back to the session of a connection that was lost.
+fn return_of(
+    secret: impl Fn(Entropy) -> Entropy,
+    heard: impl Fn(String) -> String,
+    told: impl Fn(&str) -> String,
+) -> Vec<String> {
+    let origin = Origin { seed: 1, wall_clock_ms: 0 };
+    let mut hub = Hub::new(Config::default(), origin).unwrap();
+    let [lost, back] = [ConnId::new(1), ConnId::new(2)];
+    let connect = |conn: ConnId, room| {
+        let peer = Peer { entropy: secret(Entropy::new(conn.get().into())) };
+        let greeting = Greeting { room, ..Greeting::default() };
+        Event::Connect { conn, peer, greeting }
+    };
+    let ticket = Ticket { place: 0, secret: Entropy::new(1) };
+    let text = heard(format!(r#"{{"type":"hello","resume":"{ticket}"}}"#));
+    let mut commands = Vec::new();
+    for event in [
+        connect(lost, RoomChoice::Default),
+        Event::Disconnect { conn: lost },
+        connect(back, RoomChoice::None),
+        Event::Text { conn: back, text },
+    ] {
+        hub.handle(Timestamp::ZERO, event, &mut commands);
+    }
+    let texts = commands.iter().filter_map(|command| match command {
+        Command::Send { text, .. } => Some(told(text)),
+        _ => None,
+    });
+    texts.collect()
+}
+
+#[test]
+fn who_comes_back_with_a_masked_ticket_comes_back_to_its_session() {
+    for redaction in BOTH {
+        let mask = mask(redaction);
+        let as_it_was = return_of(|secret| secret, |text| text, |told| mask.told(told).into());
+        let heard = |text: String| mask.heard(&text, Reading::Plain).0.into_owned();
+        let masked = return_of(|secret| mask.secret(secret), heard, str::to_owned);
+        assert_eq!(masked, as_it_was);
+        assert!(masked[3].contains("\"resumed\":true"), "{masked:?}");
+        let bare = Ticket { place: 0, secret: Entropy::new(1) }.to_string();
+        assert!(masked.iter().all(|text| !text.contains(&bare)), "{masked:?}");
+    }
+}
+
+#[test]
+fn what_is_no_string_is_refused_alike() {
+    for text in [
+        r#"{"type":"hello","resume":77}"#,
+        r#"{"type":"hello","resume":null}"#,
+        r#"{"type":"hello","resume":1e999}"#,
+        r#"{"type":"hello","resume":"\ud800"}"#,
+        r#"{"type":"hello","resume":["s_SECRET"]}"#,
+        r#"{"type":"hello","resume":{"s_SECRET":1}}"#,
+        r#"{"type":"hello","resume":"s_0000000","since":{"lobby":{"epoch":"e","seq":1}}}"#,
+        r#"{"type":"hello","resume":"s_000000000000000000000\u00300000000000000"}"#,
+    ] {
+        holds(text);
     }
 }

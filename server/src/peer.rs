@@ -1,0 +1,27 @@
+//! What a server knows of a client before it has said a word. This file does not know what becomes of
+//! it.
+
+use roundtable::{Entropy, Peer};
+
+/// A new client, with a secret of its own.
+///
+/// # Panics
+///
+/// If the system has no randomness to give.
+pub fn peer() -> Peer {
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits).expect("the system gives randomness");
+    Peer { entropy: Entropy::new(u128::from_be_bytes(bits)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_clients_share_a_secret() {
+        let (one, other) = (peer().entropy.bits(), peer().entropy.bits());
+        assert_ne!(one, other);
+        assert!(one >> 64 != 0 && one & u128::from(u64::MAX) != 0);
+    }
+}

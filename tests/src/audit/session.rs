@@ -1,0 +1,106 @@
+//! Sessions that outlive their connections: the part of the auditor that knows who may come back to
+//! which one, and what it must be told then. It does not know how long the hub waits.
+
+use std::collections::BTreeMap;
+
+use super::frame::{Frame, Place};
+use super::{Audit, Reader, Request, What};
+use crate::invariant::hold;
+use crate::known::RoomId;
+
+/// The number of a session, in the order in which clients were told of them.
+pub(crate) type SessionId = u32;
+
+/// Every session that somebody was given.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    by_ticket: BTreeMap<String, SessionId>,
+    all: Vec<Session>,
+}
+
+#[derive(Debug, Default)]
+struct Session {
+    /// Whether a connection has it just now.
+    connected: bool,
+    /// Whether nobody may come back to it.
+    over: bool,
+    /// Where it was when its connection was lost, and whether it wanted its own messages back.
+    rooms: Vec<(RoomId, bool)>,
+}
+
+/// The codes that leave a session to be come back to.
+const LOST: [u64; 4] = [4000, 4001, 4003, 4503];
+
+impl Audit {
+    pub(super) fn session_of(&self, slot: usize) -> Option<SessionId> {
+        self.readers[slot].as_ref()?.session
+    }
+
+    /// The client in `slot` is told of its session.
+    pub(super) fn seated(&mut self, slot: usize, frame: &Frame<'_>) {
+        let ticket = frame.session.as_deref().unwrap_or_else(|| panic!("no session: {frame:?}"));
+        assert!(frame.resume_ms.is_some(), "{frame:?}");
+        let sessions = &mut self.sessions;
+        let next = SessionId::try_from(sessions.all.len()).expect("few sessions");
+        let id = *sessions.by_ticket.entry(ticket.to_owned()).or_insert(next);
+        let is_new = id == next;
+        if is_new {
+            sessions.all.push(Session::default());
+        }
+        let session = &mut sessions.all[id as usize];
+        let reader = self.readers[slot].as_mut().expect("a live client");
+        if frame.resumed == Some(true) {
+            let request = self.request.as_mut().filter(|request| request.slot == slot);
+            let request = request.unwrap_or_else(|| panic!("nobody asked: {frame:?}"));
+            let own = request.resume.as_deref() == Some(ticket) && reader.rooms.is_empty();
+            let free = !is_new && !session.connected && !session.over;
+            hold!(self.checked, OwnSession, own && free, "{session:?}, {request:?}: {frame:?}");
+            request.owed = core::mem::take(&mut session.rooms);
+            session.connected = true;
+            if let Some(left) = reader.session.replace(id) {
+                (sessions.all[left as usize].connected, sessions.all[left as usize].over) =
+                    (false, true);
+            }
+        } else {
+            let fresh = if is_new { reader.session.is_none() } else { reader.session == Some(id) };
+            hold!(self.checked, OwnSession, fresh, "another one's: {frame:?}");
+            session.connected = true;
+            reader.session = Some(id);
+        }
+    }
+
+    /// A connection is over; its session may be come back to, or not.
+    pub(super) fn part(&mut self, reader: &Reader) {
+        let Some(id) = reader.session else { return };
+        let session = &mut self.sessions.all[id as usize];
+        session.connected = false;
+        session.over |= reader.bye.is_some_and(|code| !LOST.contains(&code));
+        session.rooms = reader.rooms.iter().map(|member| (member.room, member.echo)).collect();
+    }
+
+    /// A client that came back is told of a room: whether it wanted its own messages back there.
+    pub(super) fn reseated(&mut self, room: RoomId, frame: &Frame<'_>) -> Option<bool> {
+        let request = self.request.as_mut().filter(|request| request.what == What::Hello)?;
+        let index = request.owed.iter().position(|(owed, _)| *owed == room);
+        hold!(self.checked, OwnSession, index == Some(0), "{request:?} is told of {frame:?}");
+        Some(request.owed.remove(0).1)
+    }
+
+    /// Where the client that asks stands in a room, as it says; nothing if it says nothing at all.
+    pub(super) fn where_it_stands(&self, room: &str) -> Option<Option<Place>> {
+        let Some(request) = &self.request else { return Some(None) };
+        match request.what {
+            What::Join => Some(request.since.clone()),
+            What::Hello => request.places.as_ref().map(|places| places.get(room).cloned()),
+            What::Publish | What::Plain | What::Other => Some(None),
+        }
+    }
+
+    /// Who came back was told of all its rooms.
+    pub(super) fn check_all_told(&mut self, request: &Request) {
+        if request.what == What::Hello {
+            let all = request.owed.is_empty();
+            hold!(self.checked, OwnSession, all, "not told of some of its rooms: {request:?}");
+        }
+    }
+}
