@@ -1,5 +1,6 @@
 //! Figures: what the hub costs alone, and what a server costs under load.
 
+pub mod compare;
 mod crowd;
 pub mod floor;
 pub mod frame;
@@ -7,5 +8,6 @@ pub mod handshake;
 pub mod load;
 pub mod measurement;
 pub mod process;
+pub mod report;
 
 pub use crowd::{hub, say, seat};

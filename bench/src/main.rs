@@ -8,6 +8,7 @@ use std::thread;
 
 use bench::floor::{Fanout, Floor};
 use bench::load::{self, Flags};
+use bench::{compare, report};
 use clap::{Parser, Subcommand};
 
 /// Measures chat servers that do the same work: every text goes to everybody.
@@ -22,6 +23,10 @@ struct Line {
 enum Command {
     /// One workload against one server: a table, and a measurement as JSON.
     Load(Box<Flags>),
+    /// Every server and every workload, side by side; writes docs/benchmarks.md.
+    Compare(compare::Flags),
+    /// Make docs/benchmarks.md again from docs/benchmarks/results.json.
+    Report(report::Flags),
     /// A server that does nothing but what the work asks of the kernel, until its input ends.
     Floor {
         /// One send for each connection and turn, not for each text.
@@ -36,6 +41,8 @@ enum Command {
 fn main() -> ExitCode {
     let end = match Line::parse().command {
         Command::Load(flags) => measure(&flags),
+        Command::Compare(flags) => compare::run(&flags).map(|()| ExitCode::SUCCESS),
+        Command::Report(flags) => report::run(&flags).map(|()| ExitCode::SUCCESS),
         Command::Floor { batched, greet } => {
             let fanout = if batched { Fanout::EachTurn } else { Fanout::EachText };
             serve(fanout, greet).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
