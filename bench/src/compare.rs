@@ -54,6 +54,10 @@ struct Comparison<'a> {
 /// # Errors
 ///
 /// If nothing could be measured, a name is unknown, or the document cannot be written.
+///
+/// # Panics
+///
+/// If this program is in no folder, which cannot be.
 pub fn run(flags: &Flags) -> Result<(), String> {
     crate::process::raise_open_files();
     let built = std::env::current_exe().map_err(|error| error.to_string())?;

@@ -18,7 +18,9 @@ pub(super) fn greeting(address: &str) -> io::Result<Vec<String>> {
     let mut members = Vec::new();
     for _ in 0..MEMBERS {
         let mut member = connect(address)?;
-        (text(&mut member)?, text(&mut member)?);
+        // Its own greeting.
+        text(&mut member)?;
+        text(&mut member)?;
         members.push(member);
     }
     let speaker = &mut members[0];

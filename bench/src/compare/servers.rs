@@ -14,7 +14,7 @@ pub(super) struct Program {
     pub(super) role: Role,
     pub(super) what: &'static str,
     /// The program, from the repository's root.
-    program: PathBuf,
+    path: PathBuf,
     arguments: Vec<String>,
     pub(super) versions: String,
 }
@@ -53,7 +53,7 @@ pub(super) fn programs(built: &Path, greeting: &Path, versions: &str) -> Vec<Pro
         name,
         role,
         what,
-        program: built.join(program),
+        path: built.join(program),
         arguments,
         versions: env!("CARGO_PKG_VERSION").to_owned(),
     };
@@ -80,12 +80,12 @@ fn peer(name: &'static str, what: &'static str, command: &str, versions: &str) -
     let mut words = words(command);
     let program = words.remove(0);
     // Node comes with the system, all else was built or installed beside the peers.
-    let program = match &*program {
+    let path = match &*program {
         "node" => PathBuf::from(program),
         _ => Path::new("bench/peers/target").join(program),
     };
     let versions = versions.to_owned();
-    Program { name, role: Role::Peer, what, program, arguments: words, versions }
+    Program { name, role: Role::Peer, what, path, arguments: words, versions }
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -97,10 +97,10 @@ impl Program {
     pub(super) fn command(&self) -> String {
         let program = match self.role {
             Role::Ours | Role::Floor => {
-                let name = self.program.file_name().expect("a program has a name");
+                let name = self.path.file_name().expect("a program has a name");
                 Path::new("target/release").join(name)
             }
-            Role::Peer => self.program.clone(),
+            Role::Peer => self.path.clone(),
         };
         let mut shown = program.display().to_string();
         for argument in &self.arguments {
@@ -113,10 +113,10 @@ impl Program {
 
     /// Starts it with further `flags`, and waits until it says where it listens. Its errors go to `log`.
     pub(super) fn start(&self, flags: &str, log: &Path) -> io::Result<Running> {
-        let program = match self.program.components().count() {
+        let program = match self.path.components().count() {
             // It is looked for in the path.
-            1 => self.program.clone(),
-            _ => root().join(&self.program),
+            1 => self.path.clone(),
+            _ => root().join(&self.path),
         };
         let mut child = Command::new(program)
             .args(&self.arguments)

@@ -100,6 +100,10 @@ impl Results {
     }
 
     /// As JSON, with one measurement a line, so that a change of one is a change of one line.
+    ///
+    /// # Panics
+    ///
+    /// If plain data is no JSON, which cannot be.
     pub fn to_json(&self) -> String {
         let mut value = serde_json::to_value(self).expect("plain data is JSON");
         let medians = value["medians"].take();
