@@ -29,6 +29,7 @@ struct Upgrade {
 
 impl Upgrade {
     /// Its parts, without the box: a binding to what is in it would hold it to the end.
+    #[expect(clippy::boxed_local, reason = "the box is to end here")]
     fn into_parts(self: Box<Self>) -> (Greeting, Vec<u8>) {
         (self.greeting, self.behind)
     }
