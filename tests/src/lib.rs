@@ -21,6 +21,8 @@ pub mod invariant;
 mod known;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod liveness;
 pub mod parse;
 #[cfg(feature = "sockets")]
 pub mod proxy;

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use roundtable::{Config, ConnId, Event, Name, NameError, Timestamp};
+use roundtable::{
+    CloseCode, Command, Config, ConnId, Event, Name, NameError, Queue, Recipients, Timestamp,
+};
 use serde_json::{Value, json};
 
 use crate::generator::Limits;
@@ -123,6 +125,11 @@ fn names_are_limited() {
     table.connect(1);
     assert_eq!(table.join(1, &"r".repeat(32)), "joined");
     assert_eq!(table.join(1, &"r".repeat(33)), "bad_field");
+    // A name that is taken makes room for its number.
+    for (conn, user) in [(2, "n".repeat(32)), (3, "n".repeat(25) + "-2")] {
+        let told = table.connect_as(conn, Some("n".repeat(32).parse().expect("a valid name")));
+        assert_eq!(told[0]["user"], json!(user));
+    }
 }
 
 #[test]
@@ -322,36 +329,94 @@ fn a_frame_is_as_long_as_rfc_6455_says() {
     }
 }
 
-#[test]
-fn a_window_is_filled_to_its_last_byte() {
-    let config = Config {
+/// What a window needs to be filled with small answers.
+fn much_asked() -> Config {
+    Config {
         message_burst: 100_000,
         byte_burst: u32::MAX - 1,
         max_message_bytes: 256,
         ..Limits::Tiny.config()
-    };
-    let window = config.window_bytes;
-    let mut table = Table::new(config);
+    }
+}
+
+#[test]
+fn a_window_is_filled_to_its_last_byte() {
+    let mut table = Table::new(much_asked());
     table.connect(1);
+    table.fill(1, much_asked().window_bytes);
+    assert_eq!(table.say(1, r#"{"type":"ping","id":"x"}"#), [json!(4001)]);
+}
+
+#[test]
+fn a_ping_needs_two_bytes_of_the_window() {
+    let window = much_asked().window_bytes;
     let conn = ConnId::new(1);
-    let free = |table: &Table| window - table.hub.queued_for(conn).unwrap_or(window);
-    let ping = |pad: usize| json!({ "type": "ping", "id": "x".repeat(pad) }).to_string();
-    // No `Flushed` comes: what is sent piles up.
-    while free(&table) > 400 {
-        assert_eq!(table.ask(1, &ping(60)), "pong");
+    let ping = Command::Ping { conn };
+    let close = Command::Close { conn, code: CloseCode::SlowConsumer, queue: Queue::Drop };
+    for (free, told) in [(2, ping), (1, close)] {
+        let mut table = Table::new(much_asked());
+        table.connect(1);
+        table.fill(1, window - free);
+        let mut commands = Vec::new();
+        let now = table.hub.next_deadline().expect("silence is noticed");
+        table.hub.handle(now, Event::Tick, &mut commands);
+        assert_eq!(commands, [told], "with {free} bytes free");
     }
-    let before = free(&table);
-    assert_eq!(table.ask(1, &ping(1)), "pong");
-    let shortest = before - free(&table);
-    let mut pads = (free(&table) - shortest).min(60);
-    assert_eq!(table.ask(1, &ping(pads)), "pong");
-    while free(&table) >= shortest + 62 {
-        assert_eq!(table.ask(1, &ping(1)), "pong");
+}
+
+/// Lagging readers are given what fits their windows and the budget, to the last byte.
+#[test]
+fn who_reads_on_fills_the_window_and_the_budget() {
+    const FIT: usize = 14;
+    let publish = json!({ "type": "publish", "room": "a", "data": "x".repeat(200) }).to_string();
+    let mut frame = 300;
+    // The first time tells how long a frame is.
+    for _ in 0..2 {
+        let tiny = Limits::Tiny.config();
+        let window = tiny.reserve_bytes + FIT * frame;
+        let budget = 2 * FIT * frame;
+        let (history_bytes, history_entries) = (4 * window, 100);
+        let config = Config {
+            window_bytes: window,
+            budget_bytes: budget,
+            history_bytes,
+            history_entries,
+            ..tiny
+        };
+        let mut table = Table::new(config);
+        let flush = |table: &mut Table| {
+            let mut commands = Vec::new();
+            table.hub.handle(table.now, Event::Flushed, &mut commands);
+            commands
+        };
+        table.connect(0);
+        table.say(0, r#"{"type":"join","room":"a","echo":false}"#);
+        // From the tenth on, places have two digits.
+        for _ in 0..9 {
+            table.say(0, &publish);
+        }
+        for conn in [1, 2] {
+            table.connect(conn);
+            table.join(conn, "a");
+            assert_eq!(flush(&mut table), []);
+        }
+        for _ in 0..2 * FIT + 6 {
+            table.say(0, &publish);
+        }
+        assert!(table.hub.is_lagging(ConnId::new(1)) && table.hub.is_lagging(ConnId::new(2)));
+        let mut given = [0; 2];
+        for command in flush(&mut table) {
+            let Command::Send { to: Recipients::One(conn), text } = command else {
+                panic!("{command:?} to somebody who reads on")
+            };
+            given[usize::try_from(conn.get() - 1).expect("one of two")] += 1;
+            frame = roundtable::frame_len(text.len());
+        }
+        if window == Limits::Tiny.config().reserve_bytes + FIT * frame {
+            return assert_eq!(given, [FIT; 2]);
+        }
     }
-    pads = free(&table) - shortest + 1;
-    assert_eq!(table.ask(1, &ping(pads)), "pong");
-    assert_eq!(free(&table), 0);
-    assert_eq!(table.say(1, &ping(1)), [json!(4001)]);
+    panic!("frames of {frame} bytes do not stay as long as they are");
 }
 
 #[test]

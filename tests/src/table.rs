@@ -2,7 +2,7 @@
 //! is tested.
 
 use roundtable::{
-    Command, Config, ConnId, Event, Framing, Greeting, Hub, Peer, RoomChoice, Timestamp,
+    Command, Config, ConnId, Event, Framing, Greeting, Hub, Name, Peer, RoomChoice, Timestamp,
 };
 use serde_json::{Value, json};
 
@@ -39,8 +39,12 @@ impl Table {
     }
 
     pub(crate) fn connect(&mut self, conn: u64) -> Vec<Value> {
+        self.connect_as(conn, None)
+    }
+
+    pub(crate) fn connect_as(&mut self, conn: u64, name: Option<Name>) -> Vec<Value> {
         let framing = Framing::Strict;
-        let greeting = Greeting { name: None, room: RoomChoice::None, framing };
+        let greeting = Greeting { name, room: RoomChoice::None, framing };
         self.tell(conn, Event::Connect { conn: ConnId::new(conn), peer: Peer::default(), greeting })
     }
 
@@ -58,5 +62,25 @@ impl Table {
 
     pub(crate) fn join(&mut self, conn: u64, room: &str) -> String {
         self.ask(conn, &json!({ "type": "join", "id": 1, "room": room }).to_string())
+    }
+
+    /// Lets small answers pile up until so many bytes are queued for `conn`.
+    pub(crate) fn fill(&mut self, conn: u64, bytes: usize) {
+        let queued = |table: &Self| table.hub.queued_for(ConnId::new(conn)).expect("it is there");
+        let ping = |pad: usize| json!({ "type": "ping", "id": "x".repeat(pad) }).to_string();
+        let mut ask = |pad: usize| {
+            let before = queued(self);
+            assert_eq!(self.ask(conn, &ping(pad)), "pong");
+            (queued(self) - before, bytes - queued(self))
+        };
+        // No `Flushed` comes. An answer is as much longer as the number that it gives back.
+        let (shortest, mut free) = ask(1);
+        while free > 2 * (shortest + 60) {
+            free = ask(60).1;
+        }
+        while free > shortest + 61 {
+            free = ask(1).1;
+        }
+        assert_eq!(ask(free - shortest + 1).1, 0);
     }
 }
