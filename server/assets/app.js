@@ -1,8 +1,7 @@
-// The page: what is seen and done. What is said to the server is `connection.js`'s business, and when
-// it can be reached `line.js`'s.
+// The page: what is seen and done. What is said to the server, and when it can be reached, is
+// `roundtable.js`'s business.
 
-import { Session, troubleWith } from "/connection.js";
-import { Line } from "/line.js";
+import { Roundtable, troubleWith } from "/roundtable.js";
 import { Timeline, entryRow } from "/timeline.js";
 
 const $ = (id) => document.getElementById(id);
@@ -11,8 +10,9 @@ const memory = {
   set(key, value) { try { localStorage.setItem(`roundtable.${key}`, value); } catch { /* kept out */ } },
 };
 
+let table = null;
+/** What the table knows: rooms, and what one said that is not confirmed. */
 let session = null;
-let line = null;
 let current = null;
 /** What was said in each room, and how much of it was not seen. */
 const timelines = new Map();
@@ -33,14 +33,17 @@ $("enter").addEventListener("submit", (event) => {
   if (!isFit($("name")) || !isFit($("room"))) return;
   memory.set("name", name);
   memory.set("room", room);
-  session = new Session({ name, rooms: [room], random: Math.random });
+  table = new Roundtable("/ws", { name, rooms: [room] });
+  session = table.session;
   timelines.clear();
   $("entrance").hidden = true;
   $("chat").hidden = false;
   paintMe(name);
-  line = new Line(session, { onNews: hear, onState: paintState });
+  table.on("news", hear);
+  table.on("state", tellState);
+  table.on("bye", ({ code }) => { if (code === 4002) paintState("offline", "The server is restarting…"); });
   show(room);
-  line.open();
+  table.open();
 });
 
 /** Whether a field holds a name that the server takes; if not, the browser says why. */
@@ -55,8 +58,8 @@ function isFit(field) {
 }
 
 $("out").addEventListener("click", () => {
-  line.close();
-  line = session = current = null;
+  table.close();
+  table = session = current = null;
   drafts.clear();
   $("text").value = "";
   document.title = "Roundtable";
@@ -67,12 +70,22 @@ $("out").addEventListener("click", () => {
 
 // ---- The connection ----------------------------------------------------------------------------
 
-addEventListener("online", () => line?.lookAgain());
+addEventListener("online", () => table?.lookAgain());
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState !== "visible") return;
-  line?.lookAgain();
+  table?.lookAgain();
   seen();
 });
+
+function tellState({ state, afterMs }) {
+  const seconds = Math.max(1, Math.round(afterMs / 1000));
+  const words = {
+    connecting: "Connecting…",
+    online: "Online",
+    offline: afterMs === null ? "Closed by the server" : `Offline · back in ${seconds} s`,
+  };
+  paintState(state, words[state]);
+}
 
 function hear(news) {
   news.forEach(tell);
@@ -106,15 +119,9 @@ function tell(news) {
       if (news.room === current) showAnother(`You are no longer in ${news.room}.`);
       break;
     case "error": explain(news); break;
-    case "later": joinLater(news.room, news.afterMs); break;
-    case "bye": if (news.code === 4002) paintState("offline", "The server is restarting…"); break;
-    case "ack": case "unsure": break;
+    case "removed": timeline.remove(news.seq); break;
+    default: break;
   }
-}
-
-function joinLater(room, wait) {
-  const asking = session;
-  setTimeout(() => { if (session === asking && session.rooms.has(room)) line.send(session.join(room)); }, wait);
 }
 
 function explain({ error, request }) {
@@ -167,13 +174,13 @@ $("join").addEventListener("submit", (event) => {
   const room = $("other").value.trim();
   if (!isFit($("other"))) return;
   $("other").value = "";
-  line.send(session.join(room));
+  table.join(room);
   show(room);
 });
 
 $("part").addEventListener("click", () => {
   const room = current;
-  line.send(session.leave(room));
+  table.leave(room);
   timelines.delete(room);
   showAnother("");
 });
@@ -283,8 +290,8 @@ function saidRow(said, row, isJoined) {
   const note = element("p", words, { class: "note" });
   const isStuck = said.state === "refused" || (said.state === "unsure" && isJoined);
   if (isStuck) {
-    note.append(" ", action("Send again", () => line.send(session.again(said.id))));
-    note.append(" ", action("Discard", () => session.forget(said.id)));
+    note.append(" ", action("Send again", () => table.again(said.id)));
+    note.append(" ", action("Discard", () => table.forget(said.id)));
   }
   row.classList.add(said.state);
   row.classList.toggle("stuck", isStuck);
@@ -300,7 +307,7 @@ function action(words, act) {
 }
 
 $("older").addEventListener("click", () => {
-  line.send(session.older(current, timelineOf(current).first()));
+  table.older(current, timelineOf(current).first());
 });
 $("latest").addEventListener("click", toEnd);
 let isFollowing = true;
@@ -339,10 +346,10 @@ $("compose").addEventListener("submit", (event) => {
     return;
   }
   hint("");
-  const { send: frames } = session.publish(current, text, Date.now());
+  // What becomes of it is told as news.
+  table.publish(current, text);
   $("text").value = "";
   grow();
-  line.send(frames);
   paintWaiting();
   toEnd();
 });

@@ -23,18 +23,28 @@ export class Timeline {
     return this.items.slice(start).find((item) => item.kind === "entry")?.seq ?? 1;
   }
 
-  add({ seq, from, data, ts }, isMine) {
+  add({ seq, from, data, ts, removed }, isMine) {
     if (this.known.has(seq)) return;
     this.known.add(seq);
-    this.items.push({ kind: "entry", seq, from, data, ts, isMine });
+    this.items.push({ kind: "entry", seq, from, data, ts, isMine, isRemoved: removed === true });
   }
 
   prepend(entries, names) {
     const unknown = entries.filter(({ seq }) => !this.known.has(seq));
     unknown.forEach(({ seq }) => this.known.add(seq));
     const start = this.items.findLastIndex((item) => item.kind === "break") + 1;
-    const items = unknown.map((entry) => ({ kind: "entry", ...entry, isMine: names.has(entry.from) }));
+    const items = unknown.map((entry) => ({
+      kind: "entry", ...entry, isMine: names.has(entry.from), isRemoved: entry.removed === true,
+    }));
     this.items.splice(start, 0, ...items);
+    this.isRepainted = true;
+  }
+
+  /** A moderator took away what stood there. */
+  remove(seq) {
+    const entry = this.items.findLast((item) => item.kind === "entry" && item.seq === seq);
+    if (!entry) return;
+    entry.isRemoved = true;
     this.isRepainted = true;
   }
 
@@ -122,7 +132,7 @@ export function entryRow(item, before) {
   const head = document.createElement("p");
   head.className = isTogether ? "head hidden" : "head";
   head.append(author, " ", time);
-  body.append(head, words(data));
+  body.append(head, item.isRemoved ? removed() : words(data));
   if (!isTogether && !isMine) {
     const face = document.createElement("span");
     face.className = `face ${Timeline.hue(from)}`;
@@ -131,6 +141,13 @@ export function entryRow(item, before) {
     made.append(face);
   }
   made.append(body);
+  return made;
+}
+
+function removed() {
+  const made = document.createElement("p");
+  made.className = "words removed";
+  made.textContent = "This message was removed";
   return made;
 }
 

@@ -29,8 +29,11 @@ const ASSETS: &[Asset] = &[
     asset!("/", "index.html", "text/html; charset=utf-8"),
     asset!("/style.css", "style.css", "text/css; charset=utf-8"),
     asset!("/app.js", "app.js", "text/javascript; charset=utf-8"),
-    asset!("/connection.js", "connection.js", "text/javascript; charset=utf-8"),
     asset!("/line.js", "line.js", "text/javascript; charset=utf-8"),
+    asset!("/presence.js", "presence.js", "text/javascript; charset=utf-8"),
+    asset!("/roundtable.js", "roundtable.js", "text/javascript; charset=utf-8"),
+    asset!("/sayings.js", "sayings.js", "text/javascript; charset=utf-8"),
+    asset!("/session.js", "session.js", "text/javascript; charset=utf-8"),
     asset!("/timeline.js", "timeline.js", "text/javascript; charset=utf-8"),
     asset!("/favicon.svg", "favicon.svg", "image/svg+xml"),
 ];
@@ -53,6 +56,8 @@ pub(crate) fn answer<'a>(asset: &Asset, known: impl Iterator<Item = &'a str>) ->
         ("Cross-Origin-Opener-Policy", "same-origin"),
         ("Cache-Control", "no-cache"),
         ("ETag", &tag),
+        // Pages from elsewhere may use the client; whether they may connect is the door's to say.
+        ("Access-Control-Allow-Origin", "*"),
         ("Connection", "close"),
     ];
     if is_known {

@@ -59,9 +59,12 @@ fn whatever_the_page_loads_is_there() {
     let parts = [
         "/",
         "/app.js",
-        "/connection.js",
         "/favicon.svg",
         "/line.js",
+        "/presence.js",
+        "/roundtable.js",
+        "/sayings.js",
+        "/session.js",
         "/style.css",
         "/timeline.js",
     ];

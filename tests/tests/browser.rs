@@ -54,17 +54,6 @@ fn start() -> Option<Browser> {
 }
 
 #[test]
-fn the_session_keeps_what_it_promises() {
-    let Some(browser) = start() else { return };
-    let server = on_smol(&settings());
-    let window = browser.open(&format!("http://{}/", server.addr));
-    assert!(
-        window.evaluate(include_str!("session.js")).as_u64().is_some_and(|stories| stories > 0)
-    );
-    server.shut();
-}
-
-#[test]
 fn names_and_older_messages() {
     let Some(browser) = start() else { return };
     let mut settings = settings();
