@@ -58,8 +58,9 @@ enum Input {
 impl Driver {
     /// Drives `machine` until it is drained.
     ///
-    /// In each turn, while the shards are still busy with the one before: some events, each one's
-    /// commands collected before the next; a `Tick` when one is due; what the shards answer; then the
+    /// In each turn, while the shards are busy with the one before: some events, each one's commands
+    /// collected before the next. When the shards have answered, what has come by then belongs to the
+    /// turn, too; so do a `Tick`, if one is due, and the levels that the shards report. Then the
     /// shards get this turn, and the machine its `Flushed`, which covers the turn before. A machine
     /// that wants no run-ahead has its `Flushed` once the shards have answered this turn.
     pub(crate) async fn run(mut self, machine: &mut impl Machine) -> Result<(), ShardLost> {
@@ -74,7 +75,7 @@ impl Driver {
                 let deadline = machine.next_deadline();
                 self.inbox.next(timer(self.clock, deadline)).await?
             } else {
-                self.inbox.try_next()?
+                self.next_while_busy().await?
             };
             while let Some(next) = input {
                 match next {
@@ -85,7 +86,7 @@ impl Driver {
                     }
                     Input::Touch(shard) => self.shards.touch(shard),
                 }
-                input = if turn.is_over() { None } else { self.inbox.try_next()? };
+                input = if turn.is_over() { None } else { self.next_while_busy().await? };
             }
             let now = self.clock.now();
             if machine.next_deadline().is_some_and(|deadline| deadline <= now) {
@@ -105,6 +106,17 @@ impl Driver {
             machine.handle(self.clock.now(), Event::Flushed, &mut commands);
         }
         Ok(())
+    }
+
+    /// What comes in before the shards have answered, or has come in by then.
+    async fn next_while_busy(&mut self) -> Result<Option<Input>, ShardLost> {
+        let Self { inbox, shards, .. } = self;
+        let input = async { inbox.next_input().await.map(Some) };
+        let answered = async { shards.answered().await.map(|()| None) };
+        match future::or(input, answered).await? {
+            Some(input) => Ok(Some(input)),
+            None => inbox.try_next(),
+        }
     }
 
     /// Collects what was commanded. Returns whether the drain is over.
@@ -136,16 +148,21 @@ impl Limits {
 impl Inbox {
     /// Waits for what comes in, or for the deadline: then it is `None`.
     async fn next(&self, deadline: smol::Timer) -> Result<Option<Input>, ShardLost> {
-        let signal = async { self.translate(self.signals.recv().await.ok()).map(Some) };
-        let event = async {
-            let event = self.events.recv().await.map_err(|_closed| ShardLost)?;
-            Ok(Some(Input::Event(event)))
-        };
+        let input = async { self.next_input().await.map(Some) };
         let deadline = async {
             deadline.await;
             Ok(None)
         };
-        future::or(signal, future::or(event, deadline)).await
+        future::or(input, deadline).await
+    }
+
+    async fn next_input(&self) -> Result<Input, ShardLost> {
+        let signal = async { self.translate(self.signals.recv().await.ok()) };
+        let event = async {
+            let event = self.events.recv().await.map_err(|_closed| ShardLost)?;
+            Ok(Input::Event(event))
+        };
+        future::or(signal, event).await
     }
 
     /// What has come in already.
@@ -239,29 +256,31 @@ mod tests {
             let first: Turn = slot.turns.try_recv().expect("the turn is posted");
             assert_eq!(frames(&first), 1);
 
-            // While the shard is busy with that, no further turn comes to its end.
+            // While the shard is busy with that, the next turn fills, and does not come to its end.
+            // A turn is two events here; the third begins another one.
             events.send(text("b")).await.expect("room");
             events.send(text("c")).await.expect("room");
             events.send(text("d")).await.expect("room");
             assert!(future::poll_once(&mut run).await.is_none());
-            assert_eq!(handed(), []);
+            assert_eq!(handed(), [text("b"), text("c")]);
 
             let answer = Turn { backlogs: vec![(CONN, 3)], ..Turn::default() };
             slot.answers.try_send(answer).expect("room");
             assert!(future::poll_once(&mut run).await.is_none());
             let backlog = Event::Backlog { conn: CONN, bytes: 3 };
-            // A turn is two events here; the third begins the next one.
-            let turn = [backlog, Event::Flushed, text("b"), text("c"), Event::Flushed, text("d")];
-            assert_eq!(handed(), turn);
+            assert_eq!(handed(), [backlog, Event::Flushed, text("d")]);
             assert_eq!(frames(&slot.turns.try_recv().expect("the turn is posted")), 2);
 
+            slot.answers.try_send(Turn::default()).expect("room");
+            assert!(future::poll_once(&mut run).await.is_none());
+            assert_eq!(frames(&slot.turns.try_recv().expect("a turn")), 1);
+
+            // Who has something to report takes part in a turn where nothing is sent.
             signals.try_send(Signal::Report { shard: 0 }).expect("room");
             signals.try_send(Signal::Stop).expect("room");
-            for sent in [1, 0] {
-                slot.answers.try_send(Turn::default()).expect("room");
-                assert!(future::poll_once(&mut run).await.is_none());
-                assert_eq!(frames(&slot.turns.try_recv().expect("a turn")), sent);
-            }
+            slot.answers.try_send(Turn::default()).expect("room");
+            assert!(future::poll_once(&mut run).await.is_none());
+            assert_eq!(frames(&slot.turns.try_recv().expect("a turn")), 0);
             slot.answers.try_send(Turn::default()).expect("room");
             assert!(future::poll_once(&mut run).await.expect("it is drained").is_ok());
         });

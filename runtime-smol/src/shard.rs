@@ -125,6 +125,8 @@ impl Shard {
         let mut deliveries = Deliveries::default();
         while let Ok(mut turn) = slot.turns.recv().await {
             self.carry_out(&mut turn, &mut deliveries);
+            // The answers of those that the turn reached have come, and belong to the next one.
+            future::yield_now().await;
             if slot.answers.try_send(turn).is_err() {
                 return;
             }

@@ -59,6 +59,8 @@ pub(crate) struct Shards {
     sends: Sends,
     /// How many pieces there were.
     pieces: u64,
+    /// The levels that came back with the turns.
+    backlogs: Vec<(ConnId, usize)>,
 }
 
 impl Shards {
@@ -80,7 +82,8 @@ impl Shards {
                 (link, Slot { turns: shard_turns, answers: shard_answers })
             })
             .unzip();
-        (Self { links, sends: Sends::default(), pieces: 0 }, slots)
+        let backlogs = Vec::new();
+        (Self { links, sends: Sends::default(), pieces: 0, backlogs }, slots)
     }
 
     /// Whether something is on its way to a shard or must be.
@@ -108,17 +111,22 @@ impl Shards {
         false
     }
 
-    /// The turns that came back, with what the shards report. They come soon: no shard waits for a
-    /// peer.
-    pub(crate) async fn answers(&mut self) -> Result<Vec<(ConnId, usize)>, ShardLost> {
-        let mut backlogs = Vec::new();
+    /// Waits until all turns have come back. They come soon: no shard waits for a peer. Nothing is lost
+    /// when the wait is given up.
+    pub(crate) async fn answered(&mut self) -> Result<(), ShardLost> {
         for link in self.links.iter_mut().filter(|link| link.posted) {
             let mut turn = link.answers.recv().await.map_err(|_closed| ShardLost)?;
             link.posted = false;
-            backlogs.append(&mut turn.backlogs);
+            self.backlogs.append(&mut turn.backlogs);
             link.spare = turn;
         }
-        Ok(backlogs)
+        Ok(())
+    }
+
+    /// What the shards report, once all turns have come back.
+    pub(crate) async fn answers(&mut self) -> Result<Vec<(ConnId, usize)>, ShardLost> {
+        self.answered().await?;
+        Ok(mem::take(&mut self.backlogs))
     }
 
     /// Posts the turn to the shards that take part in it. The turn before must have been answered.
