@@ -74,6 +74,15 @@ pub struct Config {
     /// How many entries a fresh `join` is given, and a `history` without `limit`.
     pub recent: usize,
 
+    /// How long the key of a `publish` stands for its entry.
+    pub key_age: Duration,
+    /// The most keys that are kept; one more makes the oldest be forgotten.
+    pub max_keys: usize,
+    /// The longest `data` of a `signal`, in bytes; a longer one gets `too_large`.
+    pub signal_bytes: usize,
+    /// How long a client shows a signal, as it is told with it.
+    pub signal_ttl: Duration,
+
     /// How long a session outlives its connection, so that its client can come back to it; zero ends
     /// it at once.
     pub resume_window: Duration,
@@ -149,6 +158,10 @@ impl Default for Config {
             history_bytes: MIB,
             history_age: Duration::from_mins(10),
             recent: 50,
+            key_age: Duration::from_mins(5),
+            max_keys: 100_000,
+            signal_bytes: KIB,
+            signal_ttl: Duration::from_secs(5),
             resume_window: Duration::from_mins(2),
             presence_linger: Duration::from_secs(15),
             ping_after: Duration::from_secs(25),
@@ -191,6 +204,8 @@ impl Config {
             ("turn_bytes", self.turn_bytes),
             ("history_entries", self.history_entries),
             ("tick_work", self.tick_work),
+            ("max_keys", self.max_keys),
+            ("signal_bytes", self.signal_bytes),
             ("message_burst", self.message_burst as usize),
             ("messages_per_second", self.messages_per_second as usize),
             ("bytes_per_second", self.bytes_per_second as usize),
@@ -219,6 +234,8 @@ impl Config {
     fn validate_spans(&self) -> Result<(), ConfigError> {
         let spans = [
             ("history_age", self.history_age),
+            ("key_age", self.key_age),
+            ("signal_ttl", self.signal_ttl),
             ("ping_after", self.ping_after),
             ("pong_wait", self.pong_wait),
             ("write_timeout", self.write_timeout),

@@ -8,6 +8,7 @@ mod publish;
 mod reading;
 mod resume;
 mod rooms;
+mod signal;
 mod text;
 
 use alloc::boxed::Box;
@@ -27,6 +28,7 @@ use crate::config::{Config, ConfigError};
 use crate::event::{ConnId, Event};
 use crate::flow::Sent;
 use crate::frame::frame_len;
+use crate::keys::Keys;
 use crate::log::Bounds;
 use crate::protocol::Reply;
 use crate::room::Rooms;
@@ -96,6 +98,7 @@ pub struct Hub {
 struct State {
     sessions: Sessions,
     rooms: Rooms,
+    keys: Keys,
     /// Timers of liveness, by the clock of waking hours.
     waking: Timers,
     /// All other timers, by the driver's clock.

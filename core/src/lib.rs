@@ -13,6 +13,7 @@ mod flow;
 mod frame;
 mod hub;
 mod keyed;
+mod keys;
 mod log;
 mod name;
 pub mod protocol;

@@ -11,7 +11,7 @@ use crate::keyed::digits;
 use crate::time::Timestamp;
 
 /// The name of one run of a log, never the same twice. Two places are comparable only within one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Epoch(pub(crate) u64);
 
 impl fmt::Display for Epoch {

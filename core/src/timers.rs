@@ -12,6 +12,8 @@ pub(crate) enum Timer {
     Session(u32),
     /// The room in this slot: its oldest entry.
     Room(u32),
+    /// The oldest key of a `publish`.
+    Keys,
 }
 
 /// Timers in the order in which they fire.

@@ -73,7 +73,7 @@ fn the_requests_shown_are_requests() {
             shown.push(request.chars().take_while(char::is_ascii_alphabetic).collect());
         }
     }
-    for kind in ["Hello", "Join", "Leave", "Publish", "History", "Ping", "Bye"] {
+    for kind in ["Hello", "Join", "Leave", "Publish", "Signal", "History", "Ping", "Bye"] {
         assert!(shown.iter().any(|found| found == kind), "no example shows {kind}");
     }
 }

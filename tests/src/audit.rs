@@ -5,6 +5,7 @@ mod entries;
 mod frame;
 mod join;
 mod log;
+mod repeat;
 mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use crate::known::{Known, LogId, RoomId};
 use frame::{Asked, Place};
 pub(crate) use frame::{Frame, Kind};
 use log::{Bounds, Entry, Log, digest};
+use repeat::Keys;
 use session::{SessionId, Sessions};
 
 const ERRORS: [&str; 15] = [
@@ -69,6 +71,7 @@ pub(crate) struct Audit {
     occupied: usize,
     request: Option<Request>,
     sessions: Sessions,
+    keys: Keys,
 }
 
 /// What the configuration promises.
@@ -112,6 +115,7 @@ struct Request {
     what: What,
     /// The data of a publish, as the bytes that were sent.
     data: Option<String>,
+    key: Option<String>,
     since: Option<Place>,
     before: Option<Place>,
     /// What a client that comes back says of where it stands, and of which session it is.
@@ -134,6 +138,7 @@ enum What {
     Plain,
     Join,
     Hello,
+    Signal,
     Other,
 }
 
@@ -172,6 +177,7 @@ impl Audit {
             occupied: 0,
             request: None,
             sessions: Sessions::default(),
+            keys: Keys::new(config),
         }
     }
 
@@ -211,6 +217,7 @@ impl Audit {
             id: None,
             what: What::Plain,
             data: None,
+            key: None,
             since: None,
             before: None,
             places: None,
@@ -231,6 +238,8 @@ impl Audit {
             What::Join
         } else if asked.is("hello") {
             What::Hello
+        } else if asked.is("signal") {
+            What::Signal
         } else {
             What::Other
         };
@@ -238,6 +247,7 @@ impl Audit {
             id: asked.id().map(str::to_owned),
             what,
             data: asked.data.map(|data| data.get().to_owned()),
+            key: asked.key(),
             since: asked.since(),
             before: asked.before(),
             places: asked.places(),
@@ -279,10 +289,15 @@ impl Audit {
     pub(crate) fn told(&mut self, frame: &Frame<'_>, text: &str, now_ms: u64) -> Note {
         match frame.kind {
             Kind::Message => self.note_message(frame, text),
-            Kind::Ack => self.note_ack(frame),
+            Kind::Ack if self.is_signal() => Note::default(),
+            Kind::Ack => self.note_ack(frame, now_ms),
             Kind::Joined => self.note_joined(frame, now_ms),
             Kind::Gap => self.note_gap(frame, now_ms),
             Kind::History => self.note_history(frame, now_ms),
+            Kind::Signal => {
+                self.note_signal(frame);
+                Note::default()
+            }
             Kind::Welcome | Kind::Left | Kind::Error | Kind::Pong | Kind::Bye => Note::default(),
         }
     }
@@ -308,6 +323,7 @@ impl Audit {
             Kind::Joined => self.joined(slot, frame, note),
             Kind::Left => self.left(slot, frame),
             Kind::Gap => self.gap(slot, frame, note),
+            Kind::Signal => self.signalled(slot, frame),
             Kind::History => assert!(frame.more.is_some(), "{frame:?}"),
             Kind::Error => {
                 assert!(ERRORS.contains(&&*frame.word()), "an unknown error: {frame:?}");

@@ -130,7 +130,14 @@ fn decode_frame(op: u8, body: &mut Body<'_>) -> Frame {
             echo: body.of(&[None, Some(false), Some(true)]),
         },
         14 => Frame::Leave { id, room: body.of(&ROOMS) },
-        15 => Frame::Publish { id, room: body.of(&ROOMS), letters: letters(body.byte()) },
+        15 => {
+            let (room, letters) = (body.of(&ROOMS), letters(body.byte()));
+            match body.byte() {
+                0 => Frame::Publish { id, room, letters },
+                1 => Frame::Signal { id, room, letters },
+                key => Frame::Keyed { id, room, key: key % 4, letters },
+            }
+        }
         16 => Frame::History {
             id,
             room: body.of(&ROOMS),

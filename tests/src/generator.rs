@@ -40,11 +40,11 @@ pub const ODD: [&str; 24] = [
     "{\"type\":\"join\",\"id\":5,\"room\":\"lobby\",\"since\":{\"epoch\":\"k\"}}",
     "{\"type\":\"join\",\"id\":6,\"room\":\"lobby\",\"since\":{\"epoch\":\"k\",\"seq\":-1}}",
     "{\"type\":\"history\",\"id\":7,\"room\":\"lobby\",\"limit\":0}",
-    "{\"type\":\"signal\",\"id\":8,\"room\":\"lobby\",\"key\":\"typing\",\"data\":true}",
+    "{\"type\":\"signal\",\"id\":8,\"room\":\"lobby\",\"key\":\"\",\"data\":true}",
     "{\"type\":\"presence\",\"id\":9,\"room\":\"lobby\"}",
     "{\"type\":\"auth\",\"id\":10,\"token\":\"t\"}",
     "{\"type\":\"hello\",\"id\":11,\"resume\":\"s\"}",
-    "{\"type\":\"publish\",\"id\":12,\"room\":\"lobby\",\"data\":1,\"key\":\"k\"}",
+    "{\"type\":\"publish\",\"id\":12,\"room\":\"lobby\",\"data\":1,\"key\":7}",
     "  {\"type\":\"ping\",\"id\":13,\"unknown\":{\"a\":[1,2]}}  ",
     "{\"type\":\"ping\",\"id\":14} {}",
     "[1]",
@@ -109,6 +109,9 @@ impl Limits {
             history_age: Duration::from_mins(1),
             recent: 5,
             tick_work: 2,
+            key_age: Duration::from_secs(20),
+            max_keys: 3,
+            signal_bytes: 100,
             ..Config::default()
         };
         // The reference reads by no page: the longest log fits into one.
@@ -284,6 +287,26 @@ pub enum Frame {
     },
     /// To say something in a room.
     Publish {
+        /// The request's id.
+        id: Id,
+        /// One of [`ROOMS`].
+        room: &'static str,
+        /// How long the data is, in letters.
+        letters: usize,
+    },
+    /// To say something under a key, so that it can be said again.
+    Keyed {
+        /// The request's id.
+        id: Id,
+        /// One of [`ROOMS`].
+        room: &'static str,
+        /// Which key, of a few.
+        key: u8,
+        /// How long the data is, in letters.
+        letters: usize,
+    },
+    /// To say something that is not kept.
+    Signal {
         /// The request's id.
         id: Id,
         /// One of [`ROOMS`].

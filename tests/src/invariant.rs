@@ -50,11 +50,16 @@ pub enum Invariant {
     /// Who gives a session's secret comes back to that session, alone, and is told of each of its
     /// rooms in the order of joining.
     OwnSession,
+    /// A key stands for one entry of its author: what is said again gives the same place, and no
+    /// second entry.
+    SafeRepeats,
+    /// A signal is what its author said, and is given to others in the room who have read everything.
+    SignalsPass,
 }
 
 impl Invariant {
     /// Each of them, in the order of the numbers.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Pure,
         Self::KnownConnections,
         Self::OneClose,
@@ -74,6 +79,8 @@ impl Invariant {
         Self::SinceTable,
         Self::Limits,
         Self::OwnSession,
+        Self::SafeRepeats,
+        Self::SignalsPass,
     ];
 }
 

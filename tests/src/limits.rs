@@ -244,7 +244,7 @@ fn the_configuration_is_limited() {
     fn millis(value: usize) -> Duration {
         Duration::from_millis(value as u64)
     }
-    let bounds: [Bounds; 30] = [
+    let bounds: [Bounds; 34] = [
         ("max_sessions", |config, value| config.max_sessions = value, 1, COUNT),
         ("max_rooms", |config, value| config.max_rooms = value, 1, COUNT),
         ("rooms_per_session", |config, value| config.rooms_per_session = value, 1, 403),
@@ -266,6 +266,10 @@ fn the_configuration_is_limited() {
         ("pong_wait", |config, value| config.pong_wait = millis(value), SECOND, LONG),
         ("write_timeout", |config, value| config.write_timeout = millis(value), SECOND, LONG),
         ("stall", |config, value| config.stall = millis(value), SECOND, LONG),
+        ("max_keys", |config, value| config.max_keys = value, 1, COUNT),
+        ("signal_bytes", |config, value| config.signal_bytes = value, 1, COUNT),
+        ("key_age", |config, value| config.key_age = millis(value), SECOND, LONG),
+        ("signal_ttl", |config, value| config.signal_ttl = millis(value), SECOND, LONG),
         ("resume_window", |config, value| config.resume_window = millis(value), 0, LONG),
         ("presence_linger", |config, value| config.presence_linger = millis(value), 0, LONG),
         ("drain_pace", |config, value| config.drain_pace = millis(value), 0, LONG),

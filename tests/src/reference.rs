@@ -9,11 +9,13 @@ use serde_json::{Map, Value, json};
 
 pub(crate) mod frame;
 mod limits;
+mod repeat;
 mod room;
 mod session;
 
-use frame::{Refusal, good_id, name, place, read, string, with_id};
+use frame::{Refusal, good_id, key, name, place, read, string, with_id};
 use limits::Rate;
+use repeat::Keyed;
 use room::{Entry, Room};
 use session::{Membership, Session};
 
@@ -39,6 +41,7 @@ pub struct Reference {
     guests: u64,
     tickets: u64,
     draining: bool,
+    keys: Vec<Keyed>,
     out: Vec<Output>,
 }
 
@@ -55,6 +58,7 @@ impl Reference {
             guests: 0,
             tickets: 0,
             draining: false,
+            keys: Vec::new(),
             out: Vec::new(),
         }
     }
@@ -254,13 +258,14 @@ impl Reference {
                 Ok(())
             }
             "publish" => {
-                if frame.contains_key("key") {
-                    return Err(("unsupported", None));
-                }
                 let room = string(frame, "room")?.trim().to_owned();
                 let data = frame.get("data").ok_or(("bad_field", None))?;
-                self.publish(me, id, &room, data)
+                match key(frame)? {
+                    Some(key) => self.publish_once(me, id, &room, &key, data),
+                    None => self.publish(me, id, &room, data),
+                }
             }
+            "signal" => self.signal(me, id, frame),
             "history" => self.history(me, id, frame),
             "ping" => {
                 let ts = self.wall_ms();
@@ -271,7 +276,7 @@ impl Reference {
                 self.close(conn, CloseCode::Normal);
                 Ok(())
             }
-            "auth" | "signal" | "presence" => Err(("unsupported", None)),
+            "auth" | "presence" => Err(("unsupported", None)),
             _ => Err(("bad_type", None)),
         }
     }

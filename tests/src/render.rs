@@ -56,6 +56,15 @@ impl Render {
                 let data = "x".repeat(*letters);
                 format!("{{\"type\":\"publish\",{id}\"room\":{room},\"data\":\"{serial}{data}\"}}")
             }
+            Frame::Keyed { id, room, key, letters } => {
+                let data = "k".repeat(*letters);
+                let key = format!("k\u{e9}{key}");
+                self.object("publish", *id, json!({ "room": room, "key": key, "data": data }))
+            }
+            Frame::Signal { id, room, letters } => {
+                let data = "s".repeat(*letters);
+                self.object("signal", *id, json!({ "room": room, "key": "typing", "data": data }))
+            }
             Frame::History { id, room, before, limit } => {
                 let mut fields = json!({ "room": room });
                 if let Some(before) = before {

@@ -156,6 +156,10 @@ pub fn frame() -> impl Strategy<Value = Frame> {
         2 => (id(), room()).prop_map(|(id, room)| Frame::Leave { id, room }),
         20 => (id(), room(), any::<u8>())
             .prop_map(|(id, room, size)| Frame::Publish { id, room, letters: letters(size) }),
+        4 => (id(), room(), 0_u8..3, 0_usize..3)
+            .prop_map(|(id, room, key, letters)| Frame::Keyed { id, room, key, letters }),
+        3 => (id(), room(), any::<u8>())
+            .prop_map(|(id, room, size)| Frame::Signal { id, room, letters: letters(size) }),
         3 => (id(), room(), prop::option::of(since()), prop::option::of(0_u16..400))
             .prop_map(|(id, room, before, limit)| Frame::History { id, room, before, limit }),
         2 => id().prop_map(|id| Frame::Ping { id }),

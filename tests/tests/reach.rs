@@ -28,6 +28,8 @@ impl Observer for Count {
                         "recovered"
                     } else if frame["resumed"] == true {
                         "resumed"
+                    } else if frame["duplicate"] == true {
+                        "duplicate"
                     } else {
                         ""
                     };
@@ -84,6 +86,9 @@ fn scripts_with_prompt_readers_reach_the_whole_protocol() {
             "error not_joined",
             "error rate_limited",
             "error unsupported",
+            "error key_conflict",
+            "ack duplicate",
+            "signal",
             "error draining",
             "bye normal",
             "close normal",
@@ -108,6 +113,7 @@ fn scripts_with_slow_readers_reach_every_limit() {
                 "error room_full",
                 "error room_limit",
                 "error overloaded",
+                "error too_large",
                 "close too_big",
                 "close try_later",
                 "close ping_timeout",

@@ -221,6 +221,14 @@ impl World {
             Frame::Publish { id, room, letters } => {
                 ("publish", *id, json!({ "room": room, "data": "x".repeat(*letters) }))
             }
+            Frame::Keyed { id, room, key, letters } => {
+                let (key, data) = (format!("k\u{e9}{key}"), "k".repeat(*letters));
+                ("publish", *id, json!({ "room": room, "key": key, "data": data }))
+            }
+            Frame::Signal { id, room, letters } => {
+                let data = "s".repeat(*letters);
+                ("signal", *id, json!({ "room": room, "key": "typing", "data": data }))
+            }
             Frame::History { id, room, before, limit } => {
                 let mut fields = json!({ "room": room });
                 if let Some(before) = before {

@@ -105,6 +105,7 @@ impl Hub {
             match due.or_else(|| self.state.calendar.pop_due(self.now)) {
                 Some(Timer::Session(slot)) => self.session_is_due(slot, out),
                 Some(Timer::Room(slot)) => self.room_is_due(slot),
+                Some(Timer::Keys) => self.keys_are_due(),
                 None => break,
             }
             work -= 1;

@@ -4,21 +4,23 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Gone, Hub};
+use super::{Gone, Hub, State};
 use crate::command::{Command, Recipients};
 use crate::config::RunAhead;
 use crate::flow::Flow;
 use crate::frame::frame_len;
+use crate::keys::{Kept, Key, digest};
 use crate::log::Entry;
-use crate::protocol::{Echo, ErrorCode, Id, write_ack, write_message};
+use crate::protocol::{Echo, ErrorCode, Id, Repeat, write_ack, write_message};
 use crate::session::Cursor;
+use crate::timers::Timer;
 
 impl Hub {
     pub(super) fn publish(
         &mut self,
         slot: u32,
         id: Option<Id<'_>>,
-        name: &str,
+        (name, key): (&str, Option<&str>),
         data: &str,
         out: &mut Vec<Command>,
     ) -> Result<(), Gone> {
@@ -28,11 +30,20 @@ impl Hub {
         let Some(room_slot) = self.joined(slot, name) else {
             return self.refuse_stranger(slot, id, out);
         };
+        if let Some(key) = key {
+            let key = self.key(slot, room_slot, key);
+            let kept = self.state.keys.find(self.now, self.config.key_age, &key);
+            if let Some(kept) = kept {
+                return self.publish_again(slot, id, room_slot, kept, digest(data), out);
+            }
+            self.keep(key, room_slot, digest(data));
+        }
         let except = self.unwanted_echo(slot, room_slot);
         let text = self.append(slot, room_slot, data);
+        let seq = self.state.rooms[room_slot].log.head();
         let acked = match id {
             None => Ok(()),
-            Some(id) => self.ack(slot, id, room_slot, out),
+            Some(id) => self.ack(slot, id, room_slot, seq, Repeat::First, out),
         };
         self.fan_out(room_slot, text, except, out);
         acked
@@ -57,12 +68,77 @@ impl Hub {
         slot: u32,
         id: Id<'_>,
         room_slot: u32,
+        seq: u64,
+        repeat: Repeat,
         out: &mut Vec<Command>,
     ) -> Result<(), Gone> {
         let room = &self.state.rooms[room_slot];
-        write_ack(&mut self.scratch, id.raw(), &room.ack_middle, room.log.head());
+        write_ack(&mut self.scratch, id.raw(), &room.ack_middle, seq, repeat);
         let text: Arc<str> = Arc::from(&*self.scratch);
         self.tell(slot, text, out)
+    }
+
+    /// A `publish` with a key that stands for an entry: nothing is appended.
+    fn publish_again(
+        &mut self,
+        slot: u32,
+        id: Option<Id<'_>>,
+        room_slot: u32,
+        kept: Kept,
+        digest: u64,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Gone> {
+        if kept.digest != digest {
+            let message = "the `key` stands for other data";
+            return self.refuse(slot, id, ErrorCode::KeyConflict, message, out);
+        }
+        match id {
+            None => Ok(()),
+            Some(id) => self.ack(slot, id, room_slot, kept.seq, Repeat::Duplicate, out),
+        }
+    }
+
+    fn key(&self, slot: u32, room_slot: u32, key: &str) -> Key {
+        let epoch = self.state.rooms[room_slot].log.epoch();
+        Key { epoch, author: self.state.sessions[slot].id, key: key.into() }
+    }
+
+    /// Lets a key stand for the entry that is appended next.
+    fn keep(&mut self, key: Key, room_slot: u32, digest: u64) {
+        let (age, most) = (self.config.key_age, self.config.max_keys);
+        let seq = self.state.rooms[room_slot].log.head() + 1;
+        self.state.keys.insert(self.now, age, most, key, (seq, digest));
+        self.rearm_keys();
+    }
+
+    /// The oldest key is due.
+    pub(super) fn keys_are_due(&mut self) {
+        self.state.keys.armed = None;
+        self.state.keys.expire(self.now, self.config.key_age);
+        self.rearm_keys();
+    }
+
+    /// Sets the keys' timer to the oldest one, unless it is set already.
+    fn rearm_keys(&mut self) {
+        let State { keys, calendar, .. } = &mut self.state;
+        if keys.armed.is_none()
+            && let Some(at) = keys.expires_at(self.config.key_age)
+        {
+            calendar.arm(&mut keys.armed, Timer::Keys, at);
+        }
+    }
+
+    /// What a text of `len` bytes adds to the flow of each of its recipients.
+    pub(super) fn load(&self, len: usize) -> Load {
+        let bytes = frame_len(len) as u64;
+        let budget = self.limits.budget.saturating_sub(self.queued_in_all());
+        Load {
+            bytes,
+            most: self.limits.data.saturating_sub(bytes),
+            affordable: budget / bytes,
+            turn: self.turn,
+            run_ahead: self.config.run_ahead,
+        }
     }
 
     /// Sends the entry at the head to all live members with room for it; the others lag.
@@ -73,18 +149,10 @@ impl Hub {
         except: Option<u32>,
         out: &mut Vec<Command>,
     ) {
-        let bytes = frame_len(text.len()) as u64;
-        let budget = self.limits.budget.saturating_sub(self.queued_in_all());
-        let load = Load {
-            bytes,
-            most: self.limits.data.saturating_sub(bytes),
-            affordable: budget / bytes,
-            turn: self.turn,
-            run_ahead: self.config.run_ahead,
-        };
+        let load = self.load(text.len());
         let live = self.state.rooms[room_slot].live();
         let (count, without_room) = load.put_on(&mut self.state.sessions.flows, live, except);
-        self.sent.add(count * bytes);
+        self.sent.add(count * load.bytes);
         for slot in without_room {
             self.make_lagging(slot, room_slot);
         }
@@ -119,8 +187,8 @@ impl Hub {
 
 /// What a fan-out adds to the flow of each of its recipients.
 #[derive(Clone, Copy)]
-struct Load {
-    bytes: u64,
+pub(super) struct Load {
+    pub(super) bytes: u64,
     /// What may be queued for a recipient before it.
     most: u64,
     /// How many recipients the global budget allows.
@@ -135,7 +203,12 @@ impl Load {
     ///
     /// Apart from the rest of the fan-out, the loop is compiled to fewer instructions.
     #[inline(never)]
-    fn put_on(self, flows: &mut [Flow], live: &[u32], except: Option<u32>) -> (u64, Vec<u32>) {
+    pub(super) fn put_on(
+        self,
+        flows: &mut [Flow],
+        live: &[u32],
+        except: Option<u32>,
+    ) -> (u64, Vec<u32>) {
         let (mut count, mut without_room) = (0, Vec::new());
         for &slot in live {
             if Some(slot) == except {

@@ -82,7 +82,12 @@ impl Hub {
                 self.join(slot, id, &room, since.as_ref(), echo, out)
             }
             Request::Leave { room } => self.leave(slot, id, &room, out),
-            Request::Publish { room, data } => self.publish(slot, id, &room, data.get(), out),
+            Request::Publish { room, key, data } => {
+                self.publish(slot, id, (&room, key.as_deref()), data.get(), out)
+            }
+            Request::Signal { room, key, data } => {
+                self.signal(slot, id, (&room, &key), data.get(), out)
+            }
             Request::History { room, before, limit } => {
                 self.history(slot, id, &room, before.as_ref(), limit, out)
             }
@@ -115,7 +120,7 @@ impl Hub {
             return self.refuse(slot, None, ErrorCode::NotJoined, "join a room first", out);
         };
         let room = self.state.rooms[last.room].name.clone();
-        self.publish(slot, None, room.as_str(), &data, out)
+        self.publish(slot, None, (room.as_str(), None), &data, out)
     }
 
     fn hello(

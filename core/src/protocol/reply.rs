@@ -30,6 +30,8 @@ pub enum ErrorCode {
     RoomLimit,
     /// Too much was sent; `retry_after_ms` says when there is room again.
     RateLimited,
+    /// The key of a `publish` stands for other data.
+    KeyConflict,
     /// The protocol has it, this server does not.
     Unsupported,
     /// There is no room to answer: the connection reads too slowly.
@@ -40,7 +42,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in the order of their declaration.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::BadJson,
         Self::BadType,
         Self::BadField,
@@ -49,6 +51,7 @@ impl ErrorCode {
         Self::RoomFull,
         Self::RoomLimit,
         Self::RateLimited,
+        Self::KeyConflict,
         Self::Unsupported,
         Self::Overloaded,
         Self::Draining,
@@ -62,6 +65,7 @@ impl ErrorCode {
             | Self::BadField
             | Self::TooLarge
             | Self::NotJoined
+            | Self::KeyConflict
             | Self::Unsupported => "never",
             Self::RoomFull
             | Self::RoomLimit
@@ -116,6 +120,9 @@ pub(crate) enum Reply<'a> {
         id: Option<&'a RawValue>,
         room: &'a str,
     },
+    /// A `signal` was sent.
+    #[serde(rename = "ack")]
+    Signaled { id: &'a RawValue, room: &'a str },
     /// Entries were trimmed before the client could be given them.
     Gap {
         room: &'a str,
@@ -158,6 +165,15 @@ pub(crate) enum Reply<'a> {
 }
 
 impl Reply<'_> {
+    /// What a signal says to others.
+    pub(crate) fn signal(room: &str, from: &str, key: &str, data: &str, ttl_ms: u64) -> String {
+        let (room, from, key) = (json_string(room), json_string(from), json_string(key));
+        alloc::format!(
+            "{{\"type\":\"signal\",\"room\":{room},\"from\":{from},\"key\":{key},\"data\":{data},\
+             \"ttl_ms\":{ttl_ms}}}"
+        )
+    }
+
     /// The frame's text.
     pub(crate) fn text(&self) -> String {
         serde_json::to_string(self).expect("a reply has no map with other keys than strings")
@@ -231,13 +247,25 @@ pub(crate) fn ack_middle(room: &str, epoch: Epoch) -> String {
 }
 
 /// Writes an `ack` into `out`, which is emptied first: a `publish` was appended.
-pub(crate) fn write_ack(out: &mut String, id: &RawValue, middle: &str, seq: u64) {
+pub(crate) fn write_ack(out: &mut String, id: &RawValue, middle: &str, seq: u64, repeat: Repeat) {
     out.clear();
     out.push_str("{\"type\":\"ack\",\"id\":");
     out.push_str(id.get());
     out.push_str(middle);
     out.push_str(itoa::Buffer::new().format(seq));
-    out.push('}');
+    out.push_str(match repeat {
+        Repeat::First => "}",
+        Repeat::Duplicate => ",\"duplicate\":true}",
+    });
+}
+
+/// Whether a `publish` was appended before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// It has been now.
+    First,
+    /// It had been.
+    Duplicate,
 }
 
 /// `text` as a JSON string.

@@ -57,7 +57,18 @@ pub enum Request<'a> {
     Publish {
         /// The room.
         room: Cow<'a, str>,
+        /// What makes it safe to repeat, at most 64 bytes.
+        key: Option<Cow<'a, str>>,
         /// The entry's data, passed through as the bytes that came.
+        data: &'a RawValue,
+    },
+    /// Say something that is not kept.
+    Signal {
+        /// The room.
+        room: Cow<'a, str>,
+        /// What it is about, at most 64 bytes.
+        key: Cow<'a, str>,
+        /// What it says, passed through as the bytes that came.
         data: &'a RawValue,
     },
     /// Read a page of a room's log.
@@ -234,9 +245,13 @@ impl<'a> Fields<'a> {
             }),
             "leave" => Ok(Request::Leave { room: self.room()? }),
             "publish" => {
-                unsupported("key", self.key)?;
                 let data = self.data.ok_or_else(|| missing("data"))?;
-                Ok(Request::Publish { room: self.room()?, data })
+                Ok(Request::Publish { room: self.room()?, key: self.key()?, data })
+            }
+            "signal" => {
+                let data = self.data.ok_or_else(|| missing("data"))?;
+                let key = self.key()?.ok_or_else(|| missing("key"))?;
+                Ok(Request::Signal { room: self.room()?, key, data })
             }
             "history" => Ok(Request::History {
                 room: self.room()?,
@@ -245,7 +260,7 @@ impl<'a> Fields<'a> {
             }),
             "ping" => Ok(Request::Ping),
             "bye" => Ok(Request::Bye),
-            "auth" | "signal" | "presence" => {
+            "auth" | "presence" => {
                 Err((ErrorCode::Unsupported, format!("this server does not do `{kind}`").into()))
             }
             _ => Err((ErrorCode::BadType, format!("no such type: {}", shortened(&kind)).into())),
@@ -254,6 +269,15 @@ impl<'a> Fields<'a> {
 
     fn room(&self) -> Result<Cow<'a, str>, Fault> {
         required("room", self.room)
+    }
+
+    fn key(&self) -> Result<Option<Cow<'a, str>>, Fault> {
+        match optional_text("key", self.key)? {
+            Some(key) if key.is_empty() || key.len() > 64 => {
+                Err((ErrorCode::BadField, "`key` must be a string of 1 to 64 bytes".into()))
+            }
+            key => Ok(key),
+        }
     }
 
     fn echo(&self) -> Result<Echo, Fault> {

@@ -42,8 +42,16 @@ impl fmt::Display for Frame<'_> {
                 }
             }
             Request::Leave { room } => string(f, "room", room)?,
-            Request::Publish { room, data } => {
+            Request::Publish { room, key, data } => {
                 string(f, "room", room)?;
+                if let Some(key) = key {
+                    string(f, "key", key)?;
+                }
+                write!(f, ",\"data\":{data}")?;
+            }
+            Request::Signal { room, key, data } => {
+                string(f, "room", room)?;
+                string(f, "key", key)?;
                 write!(f, ",\"data\":{data}")?;
             }
             Request::History { room, before, limit } => {
@@ -65,6 +73,7 @@ fn kind(request: &Request<'_>) -> &'static str {
         Request::Join { .. } => "join",
         Request::Leave { .. } => "leave",
         Request::Publish { .. } => "publish",
+        Request::Signal { .. } => "signal",
         Request::History { .. } => "history",
         Request::Ping => "ping",
         Request::Bye => "bye",
@@ -115,6 +124,8 @@ mod tests {
             r#"{"type":"leave","id":5,"room":""}"#,
             r#"{"type":"publish","id":6,"room":"büro 7","data":[1.0e3, "\u00e9"]}"#,
             r#"{"type":"publish","room":"lobby","data":null}"#,
+            r#"{"type":"publish","room":"lobby","key":"01J9Z8","data":1}"#,
+            r#"{"type":"signal","id":8,"room":"lobby","key":"typing","data":true}"#,
             r#"{"type":"history","id":7,"room":"den","before":{"epoch":"","seq":0},"limit":50}"#,
             r#"{"type":"ping","id":18446744073709551615}"#,
             r#"{"type":"bye"}"#,

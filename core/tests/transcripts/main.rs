@@ -8,6 +8,7 @@
 mod drain;
 mod flow;
 mod life;
+mod repeat;
 mod resume;
 mod rooms;
 #[path = "../common/socket.rs"]

@@ -161,7 +161,7 @@ fn what_is_not_done_is_refused_not_ignored() {
             1.000s   ann: {"type":"auth","id":1,"token":"x"}
                        error id=1 code=unsupported message="this server does not do `auth`" retry=never -> ann
             2.000s   ann: {"type":"signal","id":2,"room":"lobby","key":"typing"}
-                       error id=2 code=unsupported message="this server does not do `signal`" retry=never -> ann
+                       error id=2 code=bad_field message="`data` is missing" retry=never -> ann
             3.000s   ann: {"type":"presence","id":3,"room":"lobby"}
                        error id=3 code=unsupported message="this server does not do `presence`" retry=never -> ann
             4.000s   ann: {"type":"hello","id":4,"token":"x"}
@@ -169,7 +169,7 @@ fn what_is_not_done_is_refused_not_ignored() {
             5.000s   ann: {"type":"hello","id":5,"resume":"s"}
                        welcome id=5 max_bytes=32768 session=S1 user=ann v=1 -> ann
             6.000s   ann: {"type":"publish","id":6,"room":"lobby","data":1,"key":
-                       error id=6 code=unsupported message="this server does not do `key`" retry=never -> ann
+                       error id=6 code=not_joined message="join the room first" retry=never -> ann
         "#]],
     );
 }

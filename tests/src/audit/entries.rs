@@ -36,7 +36,7 @@ impl Audit {
         }
     }
 
-    pub(super) fn note_ack(&mut self, frame: &Frame<'_>) -> Note {
+    pub(super) fn note_ack(&mut self, frame: &Frame<'_>, now_ms: u64) -> Note {
         let (room, seq) = (self.known.room(frame.room()), frame.seq());
         let log = self.log_of(room, frame.epoch());
         let request = self.request.as_ref().filter(|request| request.what == What::Publish);
@@ -52,6 +52,11 @@ impl Audit {
             user: digest([user, ""]),
             bytes: 0,
         };
+        let repeated = frame.duplicate == Some(true);
+        self.check_key(log, seq, repeated, now_ms, frame);
+        if repeated {
+            return Note::default();
+        }
         let new = seq > self.logs[log as usize].head();
         hold!(self.checked, InSequence, new, "somebody had it before this: {frame:?}");
         self.record(room, log, seq, entry);
@@ -65,7 +70,7 @@ impl Audit {
         let said = match request.what {
             What::Publish => request.data.as_deref() == Some(data),
             What::Plain => true,
-            What::Join | What::Hello | What::Other => false,
+            What::Join | What::Hello | What::Signal | What::Other => false,
         };
         let (_, user) = self.readers[request.slot].as_ref()?.user.as_ref()?;
         self.session_of(request.slot).filter(|_| said && user == from)

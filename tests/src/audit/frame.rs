@@ -17,6 +17,7 @@ pub(crate) enum Kind {
     Left,
     Message,
     Gap,
+    Signal,
     History,
     Error,
     Pong,
@@ -66,6 +67,10 @@ pub(crate) struct Frame<'a> {
     pub(crate) resumed: Option<bool>,
     pub(crate) resume_ms: Option<u64>,
     pub(crate) max_bytes: Option<u64>,
+    pub(crate) duplicate: Option<bool>,
+    pub(crate) ttl_ms: Option<u64>,
+    #[serde(default, borrow)]
+    pub(crate) key: Option<Cow<'a, str>>,
 }
 
 /// An entry in a page.
@@ -127,6 +132,14 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// Who sent a `signal`, and what it says.
+    pub(crate) fn said(&self) -> (&'a str, &'a str) {
+        match (self.from, self.data) {
+            (Some(from), Some(data)) => (from.get(), data.get()),
+            _ => panic!("no signal: {self:?}"),
+        }
+    }
+
     /// The entry that a `message` carries.
     pub(crate) fn entry(&self) -> Item<'a> {
         match (self.seq, self.from, self.data, self.ts) {
@@ -159,6 +172,8 @@ pub(crate) struct Asked<'a> {
     echo: Option<&'a RawValue>,
     #[serde(borrow)]
     resume: Option<&'a RawValue>,
+    #[serde(borrow)]
+    key: Option<&'a RawValue>,
 }
 
 /// A place in a run of a log.
@@ -198,6 +213,10 @@ impl<'a> Asked<'a> {
     /// Where a client that comes back stands in each room, if it says so.
     pub(crate) fn places(&self) -> Option<BTreeMap<String, Place>> {
         serde_json::from_str(self.since?.get()).ok()
+    }
+
+    pub(crate) fn key(&self) -> Option<String> {
+        serde_json::from_str(self.key?.get()).ok()
     }
 
     /// The session that a client comes back to.

@@ -92,7 +92,7 @@ impl Audit {
         match request.what {
             What::Join => Some(request.since.clone()),
             What::Hello => request.places.as_ref().map(|places| places.get(room).cloned()),
-            What::Publish | What::Plain | What::Other => Some(None),
+            What::Publish | What::Plain | What::Signal | What::Other => Some(None),
         }
     }
 

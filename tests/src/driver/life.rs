@@ -208,7 +208,8 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             self.forget(slot);
             self.hand_in(&Event::Disconnect { conn });
         }
-        let longest = self.config.history_age.max(self.config.resume_window);
+        let longest =
+            self.config.history_age.max(self.config.resume_window).max(self.config.key_age);
         self.wait_until(self.now + longest + Duration::from_secs(1));
         let clean = self.machine.is_clean() && self.machine.next_deadline().is_none();
         hold!(self.audit.checked, Clean, clean, "something is left: {:?}", self.machine);

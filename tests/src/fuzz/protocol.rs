@@ -11,7 +11,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::reference::frame::{good_id, name, place, places, read, string};
+use crate::reference::frame::{good_id, key, name, place, places, read, string};
 
 /// Reads the bytes as a client's frame: what is taken is taken by the reference too, means the
 /// same to it, and comes back from its own text; what is refused is refused for the right reason.
@@ -84,8 +84,13 @@ fn same_meaning(frame: &Frame<'_>, value: &Map<String, Value>) {
             assert_eq!(kind, "leave");
             assert_eq!(Some(&**room), field("room"));
         }
-        Request::Publish { room, data } => {
-            assert_eq!(kind, "publish");
+        Request::Signal { room, key, data } => {
+            assert_eq!((kind, Some(&**key)), ("signal", field("key")));
+            assert_eq!(Some(&**room), field("room"));
+            assert_eq!(parsed(data.get()), value["data"]);
+        }
+        Request::Publish { room, key, data } => {
+            assert_eq!((kind, key.as_deref()), ("publish", field("key")));
             assert_eq!(Some(&**room), field("room"));
             assert_eq!(parsed(data.get()), value["data"]);
         }
@@ -134,10 +139,11 @@ fn fault(frame: &Map<String, Value>) -> Option<&'static str> {
                 if good { Ok(()) } else { Err(("bad_field", None)) }
             }
             "leave" => string(frame, "room").map(drop),
-            "publish" if frame.contains_key("key") => Err(("unsupported", None)),
-            "publish" => {
+            "publish" | "signal" => {
                 string(frame, "room")?;
-                frame.get("data").map(drop).ok_or(("bad_field", None))
+                let key = key(frame)?;
+                let good = frame.contains_key("data") && (key.is_some() || kind == "publish");
+                if good { Ok(()) } else { Err(("bad_field", None)) }
             }
             "history" => {
                 string(frame, "room")?;
@@ -146,7 +152,7 @@ fn fault(frame: &Map<String, Value>) -> Option<&'static str> {
                 let good = limit.is_none_or(|limit| limit.as_u64().is_some_and(|limit| limit > 0));
                 if good { Ok(()) } else { Err(("bad_field", None)) }
             }
-            "auth" | "signal" | "presence" => Err(("unsupported", None)),
+            "auth" | "presence" => Err(("unsupported", None)),
             _ => Err(("bad_type", None)),
         }
     };

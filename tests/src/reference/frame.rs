@@ -69,3 +69,11 @@ pub(crate) fn places(frame: &Map<String, Value>, field: &str) -> Result<Option<P
     };
     rooms.keys().map(named).collect::<Result<_, Refusal>>().map(Some)
 }
+
+pub(crate) fn key(frame: &Map<String, Value>) -> Result<Option<String>, Refusal> {
+    if !frame.contains_key("key") {
+        return Ok(None);
+    }
+    let key = string(frame, "key")?;
+    if (1..=64).contains(&key.len()) { Ok(Some(key.to_owned())) } else { Err(("bad_field", None)) }
+}

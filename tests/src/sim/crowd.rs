@@ -240,10 +240,15 @@ impl Crowd {
         let id = [Id::Number, Id::Number, Id::None, Id::Text][self.rng.usize(..4)];
         let room = rooms[usize::from(self.per_mille(self.swarm.lobby))];
         if !self.per_mille(self.swarm.else_than_talk) {
+            if self.rng.u8(0..8) == 0 {
+                let (key, letters) = (self.rng.u8(0..8), self.rng.usize(..3));
+                return Frame::Keyed { id, room, key, letters };
+            }
             let letters = self.rng.usize(..self.swarm.letters);
             return Frame::Publish { id, room, letters };
         }
-        match self.rng.u8(0..8) {
+        match self.rng.u8(0..10) {
+            8 | 9 => Frame::Signal { id, room, letters: self.rng.usize(..40) },
             0 => Frame::Leave { id, room },
             1 => Frame::Ping { id },
             2 => Frame::Plain { letters: self.rng.usize(..60) },

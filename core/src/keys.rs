@@ -1,0 +1,138 @@
+//! Keys that make a `publish` safe to repeat: which entry each one stands for, for a while. This file
+//! does not know what entries say.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use crate::event::ConnId;
+use crate::log::Epoch;
+use crate::time::Timestamp;
+
+/// A key, of one author in one run of a room's log.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) epoch: Epoch,
+    /// The session, by its first connection.
+    pub(crate) author: ConnId,
+    pub(crate) key: Box<str>,
+}
+
+/// The entry that a key stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) seq: u64,
+    /// A hash of the entry's data.
+    pub(crate) digest: u64,
+    at: Timestamp,
+}
+
+/// Every key that is kept, by itself and by age.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Keys {
+    kept: BTreeMap<Arc<Key>, Kept>,
+    by_age: VecDeque<Arc<Key>>,
+    /// When the timer of the oldest one is set to fire.
+    pub(crate) armed: Option<Timestamp>,
+}
+
+impl Keys {
+    /// The entry that `key` stands for, if it is not `age` old.
+    pub(crate) fn find(&self, now: Timestamp, age: Duration, key: &Key) -> Option<Kept> {
+        self.kept.get(key).copied().filter(|kept| kept.at + age > now)
+    }
+
+    /// Lets `key` stand for an entry. At most `most` are kept, the oldest gives way.
+    pub(crate) fn insert(
+        &mut self,
+        now: Timestamp,
+        age: Duration,
+        most: usize,
+        key: Key,
+        (seq, digest): (u64, u64),
+    ) {
+        // The same key may be there still, and over.
+        self.expire(now, age);
+        if self.by_age.len() >= most {
+            self.forget_oldest();
+        }
+        let key = Arc::new(key);
+        self.kept.insert(key.clone(), Kept { seq, digest, at: now });
+        self.by_age.push_back(key);
+    }
+
+    /// Lets go of what is `age` old.
+    pub(crate) fn expire(&mut self, now: Timestamp, age: Duration) {
+        while self.expires_at(age).is_some_and(|at| at <= now) {
+            self.forget_oldest();
+        }
+        if self.by_age.is_empty() {
+            self.by_age = VecDeque::new();
+        }
+    }
+
+    /// When the oldest one is `age` old.
+    pub(crate) fn expires_at(&self, age: Duration) -> Option<Timestamp> {
+        self.by_age.front().map(|oldest| self.kept[oldest].at + age)
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(oldest) = self.by_age.pop_front() {
+            self.kept.remove(&oldest);
+        }
+    }
+}
+
+/// A hash that tells an author's data apart (FNV-1a, 64 bits).
+pub(crate) fn digest(data: &str) -> u64 {
+    data.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AGE: Duration = Duration::from_secs(300);
+
+    fn key(author: u64, key: &str) -> Key {
+        Key { epoch: Epoch(1), author: ConnId::new(author), key: key.into() }
+    }
+
+    #[test]
+    fn a_key_stands_for_its_entry_until_it_is_old() {
+        let (mut keys, start) = (Keys::default(), Timestamp::from_millis(7));
+        keys.insert(start, AGE, 10, key(1, "a"), (5, 50));
+        let found = |keys: &Keys, now| keys.find(now, AGE, &key(1, "a")).map(|kept| kept.seq);
+        let end = start + AGE;
+        assert_eq!(found(&keys, end - Duration::from_nanos(1)), Some(5));
+        assert_eq!(found(&keys, end), None);
+        assert_eq!(keys.expires_at(AGE), Some(end));
+        for other in [key(2, "a"), key(1, "b"), Key { epoch: Epoch(2), ..key(1, "a") }] {
+            assert_eq!(keys.find(start, AGE, &other), None);
+        }
+        // Over, and not let go of: the same key stands for another entry.
+        keys.insert(end, AGE, 10, key(1, "a"), (9, 50));
+        assert_eq!(found(&keys, end), Some(9));
+        keys.expire(end + AGE, AGE);
+        assert_eq!(keys, Keys::default());
+    }
+
+    #[test]
+    fn the_oldest_gives_way() {
+        let mut keys = Keys::default();
+        for (seq, name) in [(1, "a"), (2, "b"), (3, "c")] {
+            keys.insert(Timestamp::ZERO, AGE, 2, key(1, name), (seq, 0));
+        }
+        let kept = ["a", "b", "c"].map(|name| keys.find(Timestamp::ZERO, AGE, &key(1, name)));
+        assert_eq!(kept.map(|kept| kept.map(|kept| kept.seq)), [None, Some(2), Some(3)]);
+    }
+
+    #[test]
+    fn the_hash_is_fnv_1a() {
+        assert_eq!(digest(""), 0xCBF2_9CE4_8422_2325);
+        assert_eq!(digest("foobar"), 0x8594_4171_F739_67E8);
+    }
+}
