@@ -42,6 +42,11 @@ impl Bucket {
         (owed + rate.span(tokens)).saturating_sub(rate.span(rate.burst))
     }
 
+    /// The one of both that is full later: who has two may take no more than from either.
+    pub(crate) fn emptier(self, other: Self) -> Self {
+        Self { full_at: self.full_at.max(other.full_at) }
+    }
+
     /// Takes `tokens`, for which [`Bucket::wait`] said that nobody must wait.
     pub fn take(&mut self, now: Timestamp, rate: Rate, tokens: u64) {
         self.full_at = self.full_at.max(now) + rate.span(tokens);

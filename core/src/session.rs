@@ -253,8 +253,12 @@ impl Sessions {
     /// Gives the connection of the session in `from`, which ends, to the one in `to`.
     pub(crate) fn hand_over(&mut self, from: u32, to: u32) {
         let flow = self.flows[from as usize];
-        let link = self.remove(from).link;
+        let Session { link, messages, bytes, strikes, .. } = self.remove(from);
         let session = &mut self.slab[to];
+        // Coming back gives nobody a second burst.
+        session.messages = session.messages.emptier(messages);
+        session.bytes = session.bytes.emptier(bytes);
+        session.strikes = session.strikes.emptier(strikes);
         if let Some(since) = session.lost_at() {
             self.lost.remove(&(since, to));
         }

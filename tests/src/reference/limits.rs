@@ -35,6 +35,15 @@ impl Bucket {
         Duration::from_nanos(wanted.saturating_sub(rate.burst * rate.nanos_each))
     }
 
+    /// Owes as much as the other one, if that owes more.
+    pub(crate) fn share(&mut self, other: Self, now: Timestamp) {
+        let owed = |bucket: Self| {
+            let paid = now.saturating_since(bucket.at).as_nanos();
+            bucket.debt_nanos.saturating_sub(u64::try_from(paid).unwrap_or(u64::MAX))
+        };
+        (self.debt_nanos, self.at) = (owed(*self).max(owed(other)), now);
+    }
+
     /// Takes `tokens` if they need not wait, and says whether.
     pub(crate) fn take(&mut self, now: Timestamp, rate: Rate, tokens: u64) -> bool {
         let free = self.wait(now, rate, tokens).is_zero();

@@ -157,6 +157,9 @@ impl Reference {
         let session = &mut self.sessions[back];
         (session.user, session.conn, session.lost_at) = (user, conn, None);
         session.framing = mine.framing;
+        session.messages.share(mine.messages, self.now);
+        session.bytes.share(mine.bytes, self.now);
+        session.strikes.share(mine.strikes, self.now);
         self.welcome(back, id, true);
         for place in self.sessions[back].rooms.clone() {
             let room = self.room(&place.room).expect("members hold their room");
