@@ -176,7 +176,9 @@ impl Hub {
         self.notice_absence(now);
         self.now = now;
         match event {
-            Event::Connect { conn, peer, greeting } => self.connect(conn, peer, greeting, commands),
+            Event::Connect { conn, peer, greeting } => {
+                self.connect(conn, &peer, greeting, commands);
+            }
             Event::Text { conn, text } => self.text(conn, &text, commands),
             Event::Binary { conn } => self.binary(conn, commands),
             Event::Heard { conn } => self.heard(conn),

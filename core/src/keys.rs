@@ -16,7 +16,7 @@ pub(crate) struct Key {
     pub(crate) epoch: Epoch,
     /// The session, by its first connection.
     pub(crate) author: ConnId,
-    pub(crate) key: Box<str>,
+    pub(crate) word: Box<str>,
 }
 
 /// The entry that a key stands for.
@@ -95,10 +95,10 @@ pub(crate) fn digest(data: &str) -> u64 {
 mod tests {
     use super::*;
 
-    const AGE: Duration = Duration::from_secs(300);
+    const AGE: Duration = Duration::from_mins(5);
 
     fn key(author: u64, key: &str) -> Key {
-        Key { epoch: Epoch(1), author: ConnId::new(author), key: key.into() }
+        Key { epoch: Epoch(1), author: ConnId::new(author), word: key.into() }
     }
 
     #[test]

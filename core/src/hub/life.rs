@@ -38,7 +38,7 @@ impl Hub {
     pub(super) fn connect(
         &mut self,
         conn: ConnId,
-        peer: Peer,
+        peer: &Peer,
         greeting: Greeting,
         out: &mut Vec<Command>,
     ) {

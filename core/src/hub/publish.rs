@@ -100,7 +100,7 @@ impl Hub {
 
     fn key(&self, slot: u32, room_slot: u32, key: &str) -> Key {
         let epoch = self.state.rooms[room_slot].log.epoch();
-        Key { epoch, author: self.state.sessions[slot].id, key: key.into() }
+        Key { epoch, author: self.state.sessions[slot].id, word: key.into() }
     }
 
     /// Lets a key stand for the entry that is appended next.

@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use super::frame::{Frame, Place};
 use super::log::{Entry, digest};
+use super::session::Said;
 use super::{Audit, Member, Note, What};
 use crate::invariant::hold;
 use crate::known::{LogId, RoomId};
@@ -30,9 +31,11 @@ impl Audit {
         if !again {
             let first = given.map(|(first, _)| first);
             match self.where_it_stands(frame.room()) {
-                Some(since) => self.check_since(since.as_ref(), frame, head, first),
+                Said::Of(since) => self.check_since(since.as_ref(), frame, head, first),
                 // Only the hub knows where it stopped to send.
-                None => assert!(frame.recovered == Some(true) || frame.gap.is_some(), "{frame:?}"),
+                Said::Nothing => {
+                    assert!(frame.recovered == Some(true) || frame.gap.is_some(), "{frame:?}");
+                }
             }
             let first = given.map_or(seq + 1, |(first, _)| first);
             self.check_more(log, first, frame, now_ms);

@@ -31,6 +31,14 @@ struct Session {
 /// The codes that leave a session to be come back to.
 const LOST: [u64; 4] = [4000, 4001, 4003, 4503];
 
+/// What a client says of where it stands.
+pub(super) enum Said {
+    /// It stands here, or nowhere in this room.
+    Of(Option<Place>),
+    /// Nothing of any room.
+    Nothing,
+}
+
 impl Audit {
     pub(super) fn session_of(&self, slot: usize) -> Option<SessionId> {
         self.readers[slot].as_ref()?.session
@@ -86,13 +94,14 @@ impl Audit {
         Some(request.owed.remove(0).1)
     }
 
-    /// Where the client that asks stands in a room, as it says; nothing if it says nothing at all.
-    pub(super) fn where_it_stands(&self, room: &str) -> Option<Option<Place>> {
-        let Some(request) = &self.request else { return Some(None) };
-        match request.what {
-            What::Join => Some(request.since.clone()),
-            What::Hello => request.places.as_ref().map(|places| places.get(room).cloned()),
-            What::Publish | What::Plain | What::Signal | What::Other => Some(None),
+    /// Where the client that asks stands in a room, as it says.
+    pub(super) fn where_it_stands(&self, room: &str) -> Said {
+        let Some(request) = &self.request else { return Said::Of(None) };
+        match (request.what, &request.places) {
+            (What::Hello, None) => Said::Nothing,
+            (What::Hello, Some(places)) => Said::Of(places.get(room).cloned()),
+            (What::Join, _) => Said::Of(request.since.clone()),
+            (What::Publish | What::Plain | What::Signal | What::Other, _) => Said::Of(None),
         }
     }
 
