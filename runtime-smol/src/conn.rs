@@ -12,9 +12,6 @@ use roundtable::{ConnId, Queue, Timestamp};
 use roundtable_server::{Frame, Outbox};
 use smol::Async;
 
-/// The most frames in one gathered write.
-const SLICES: usize = 64;
-
 /// One upgraded connection.
 pub(crate) struct Conn {
     pub(crate) id: ConnId,
@@ -42,35 +39,11 @@ impl Conn {
     }
 
     /// Hands the socket a turn's frames in as few writes as can be, and queues what it does not take.
-    pub(crate) fn offer<'a>(&self, mut frames: impl Iterator<Item = &'a Frame> + Clone) {
+    pub(crate) fn offer<'a>(&self, frames: impl Iterator<Item = &'a Frame> + Clone) {
         let mut sending = self.sending.borrow_mut();
-        if sending.is_broken || sending.outbox.is_closed() {
-            return;
-        }
-        while sending.outbox.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let mut count = 0;
-            for (slice, frame) in slices.iter_mut().zip(frames.clone()) {
-                *slice = IoSlice::new(frame);
-                count += 1;
-            }
-            if count == 0 {
-                return;
-            }
-            let Some(mut taken) = self.write(&slices[..count], &mut sending.is_broken) else {
-                return;
-            };
-            for frame in frames.by_ref().take(count) {
-                if sending.outbox.is_empty() && frame.len() <= taken {
-                    taken -= frame.len();
-                } else {
-                    sending.outbox.push(frame.clone());
-                }
-            }
-            sending.outbox.advance(taken);
-        }
-        for frame in frames {
-            sending.outbox.push(frame.clone());
+        if !sending.is_broken {
+            let written = sending.outbox.offer(frames, |slices| self.write(slices));
+            self.note(&mut sending, &written);
         }
     }
 
@@ -89,41 +62,26 @@ impl Conn {
     /// Offers the socket what is queued.
     pub(crate) fn flush(&self) {
         let mut sending = self.sending.borrow_mut();
-        let Sending { outbox, is_broken, .. } = &mut *sending;
-        while !*is_broken {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let count = outbox.slices(&mut slices);
-            let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
-            if offered == 0 {
-                return;
-            }
-            let Some(taken) = self.write(&slices[..count], is_broken) else { return };
-            outbox.advance(taken);
-            if taken < offered {
-                return;
-            }
+        if !sending.is_broken {
+            let written = sending.outbox.flush(|slices| self.write(slices));
+            self.note(&mut sending, &written);
         }
     }
 
-    /// What the socket takes at once; `None` if it is broken, which the reading side then sees too.
-    fn write(&self, slices: &[IoSlice<'_>], is_broken: &mut bool) -> Option<usize> {
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut socket = self.socket.get_ref();
-        loop {
+        match slices {
             // One frame is the usual case, and `send` is cheaper than `writev`.
-            let taken = match slices {
-                [frame] => socket.write(frame),
-                _ => socket.write_vectored(slices),
-            };
-            match taken {
-                Ok(taken) => return Some(taken),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Some(0),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => {
-                    *is_broken = true;
-                    self.shut_down();
-                    return None;
-                }
-            }
+            [frame] => socket.write(frame),
+            _ => socket.write_vectored(slices),
+        }
+    }
+
+    /// Takes note of a socket that is broken, which the reading side then sees too.
+    fn note(&self, sending: &mut Sending, written: &io::Result<()>) {
+        if written.is_err() {
+            sending.is_broken = true;
+            self.shut_down();
         }
     }
 

@@ -5,7 +5,7 @@
 //! `cargo run -p runtime-std --example mio`, then open the address that it prints.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
@@ -244,16 +244,7 @@ impl Server<'_> {
 impl Conn<'_> {
     /// Writes until the queue is empty or the socket is full.
     fn write(&mut self) -> io::Result<()> {
-        while !self.outbox.is_empty() {
-            let mut slices = [IoSlice::new(&[]); 16];
-            let count = self.outbox.slices(&mut slices);
-            match self.stream.write_vectored(&slices[..count]) {
-                Ok(bytes) => self.outbox.advance(bytes),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        self.outbox.flush(|slices| (&self.stream).write_vectored(slices))
     }
 }
 

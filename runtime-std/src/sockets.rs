@@ -1,7 +1,7 @@
 //! The writing half of every connection. This file does not know what is said on it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -9,14 +9,10 @@ use std::time::Duration;
 
 use roundtable::{ConnId, Queue, Timestamp};
 use roundtable_server::{Frame, Outbox, Settings};
-use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
 use crate::flusher::Flusher;
 use crate::turn::Note;
-
-/// The most frames in one gathered write.
-const SLICES: usize = 64;
 
 /// Every connection that has been upgraded, until its reader ends.
 pub(crate) struct Sockets {
@@ -212,23 +208,12 @@ impl Socket {
 
     /// Sends until the queue is empty or the socket is full, without waiting: the reader's half of
     /// the same socket blocks, so each call says that it does not (`MSG_DONTWAIT`).
-    fn write(&mut self) -> Result<(), Errno> {
+    fn write(&mut self) -> io::Result<()> {
         const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
-        while !self.outbox.is_empty() {
-            let sent = {
-                let mut slices = [IoSlice::new(&[]); SLICES];
-                let count = self.outbox.slices(&mut slices);
-                let mut control = SendAncillaryBuffer::default();
-                sendmsg(&self.stream, &slices[..count], &mut control, FLAGS)
-            };
-            match sent {
-                Ok(bytes) => self.outbox.advance(bytes),
-                Err(Errno::AGAIN) => return Ok(()),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        self.outbox.flush(|slices| {
+            let mut control = SendAncillaryBuffer::default();
+            Ok(sendmsg(&self.stream, slices, &mut control, FLAGS)?)
+        })
     }
 
     /// All is sent. Where both sides have closed, the server ends the connection first (RFC 6455

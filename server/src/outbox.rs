@@ -2,7 +2,7 @@
 //! and has no limit of its own: the hub keeps what is queued within the window.
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
+use std::io::{self, ErrorKind, IoSlice};
 use std::time::Duration;
 
 use roundtable::{Queue, Timestamp};
@@ -19,22 +19,23 @@ const MAX_PONGS: usize = 16;
 /// A queue that was longer than this gives its memory back when it is empty.
 const KEPT_FRAMES: usize = 16;
 
+/// The most frames in one gathered write.
+const SLICES: usize = 64;
+
 /// The frames that a socket has not taken yet.
 ///
-/// A turn pushes frames, then offers [`Outbox::slices`] to the socket in one gathered write, tells
-/// with [`Outbox::advance`] how much it took, and asks [`Outbox::report`] what the hub must hear.
+/// A turn pushes frames and flushes them, or offers them past the queue, and asks
+/// [`Outbox::report`] what the hub must hear. What writes is a function of the caller's: one gathered
+/// write that does not wait, which returns how much the socket took.
 ///
 /// ```
-/// use std::io::IoSlice;
-///
 /// use roundtable_server::{Outbox, frame};
 ///
 /// let mut outbox = Outbox::default();
 /// outbox.push(frame::text("hello"));
-/// let mut slices = [IoSlice::new(&[]); 8];
-/// assert_eq!(outbox.slices(&mut slices), 1);
-/// outbox.advance(3);
+/// outbox.flush(|_| Ok(3))?;
 /// assert_eq!(outbox.backlog(), 4);
+/// # std::io::Result::Ok(())
 /// ```
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -121,8 +122,67 @@ impl Outbox {
         self.is_closed
     }
 
+    /// Hands the socket a turn's frames in as few writes as can be, and queues what it does not take:
+    /// as if each were pushed and the queue flushed, but that a frame which is taken at once is never
+    /// queued.
+    ///
+    /// # Errors
+    ///
+    /// What `write` fails with, but for a socket that is full, and for a signal that came between.
+    pub fn offer<'a>(
+        &mut self,
+        mut frames: impl Iterator<Item = &'a Frame> + Clone,
+        mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> io::Result<()> {
+        while self.queue.is_empty() && !self.is_closed {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let mut count = 0;
+            for (slice, frame) in slices.iter_mut().zip(frames.clone()) {
+                *slice = IoSlice::new(frame);
+                count += 1;
+            }
+            if count == 0 {
+                return Ok(());
+            }
+            let mut taken = take(&slices[..count], &mut write)?;
+            for frame in frames.by_ref().take(count) {
+                if self.queue.is_empty() && frame.len() <= taken {
+                    taken -= frame.len();
+                } else {
+                    self.push(frame.clone());
+                }
+            }
+            self.advance(taken);
+        }
+        frames.for_each(|frame| self.push(frame.clone()));
+        Ok(())
+    }
+
+    /// Writes until nothing waits or the socket is full: a write that took less than it was offered
+    /// says so too.
+    ///
+    /// # Errors
+    ///
+    /// What `write` fails with, but for a socket that is full, and for a signal that came between.
+    pub fn flush(
+        &mut self,
+        mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> io::Result<()> {
+        while !self.queue.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let count = self.slices(&mut slices);
+            let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+            let taken = take(&slices[..count], &mut write)?;
+            self.advance(taken);
+            if taken < offered {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Fills `into` with the next bytes, in order, and returns how many slices that were.
-    pub fn slices<'a>(&'a self, into: &mut [IoSlice<'a>]) -> usize {
+    fn slices<'a>(&'a self, into: &mut [IoSlice<'a>]) -> usize {
         let mut offset = self.offset;
         let mut count = 0;
         for (slice, queued) in into.iter_mut().zip(&self.queue) {
@@ -134,11 +194,7 @@ impl Outbox {
     }
 
     /// Takes note that the socket has taken the next `bytes`.
-    ///
-    /// # Panics
-    ///
-    /// If that is more than what was queued.
-    pub fn advance(&mut self, mut bytes: usize) {
+    fn advance(&mut self, mut bytes: usize) {
         while bytes > 0 {
             let first = self.queue.front().expect("a socket takes no more than it is offered");
             let left = first.frame.len() - self.offset;
@@ -189,6 +245,20 @@ impl Outbox {
     /// The place of the first frame of which the socket has nothing.
     fn first_unsent(&self) -> usize {
         usize::from(self.offset > 0)
+    }
+}
+
+/// What the socket takes at once of `slices`, and nothing when it is full.
+fn take(
+    slices: &[IoSlice<'_>],
+    write: &mut impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    loop {
+        match write(slices) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            taken => return taken,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod codec;
 mod http;
+mod outbox;
 mod protocol;
 mod replay;
 mod wire;
@@ -12,6 +13,7 @@ use crate::decode::decode;
 
 pub use codec::codec;
 pub use http::http;
+pub use outbox::outbox;
 pub use protocol::protocol;
 pub use replay::replay;
 
@@ -20,8 +22,14 @@ pub type Target = fn(&[u8]);
 
 /// Each target by its name, which is that of its file in `fuzz/fuzz_targets/` and of its folder in
 /// `fuzz/corpus/`.
-pub const TARGETS: [(&str, Target); 5] =
-    [("codec", codec), ("http", http), ("hub", hub), ("protocol", protocol), ("replay", replay)];
+pub const TARGETS: [(&str, Target); 6] = [
+    ("codec", codec),
+    ("http", http),
+    ("hub", hub),
+    ("outbox", outbox),
+    ("protocol", protocol),
+    ("replay", replay),
+];
 
 /// Bytes as a script to a hub, every answer to the auditor and the reference.
 ///

@@ -50,6 +50,11 @@ fn the_corpus_of_the_hub_holds() {
 }
 
 #[test]
+fn the_corpus_of_the_outbox_holds() {
+    replay("outbox");
+}
+
+#[test]
 fn the_corpus_of_the_protocol_holds() {
     replay("protocol");
 }

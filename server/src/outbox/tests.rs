@@ -10,11 +10,33 @@ use crate::frame;
 enum Step {
     /// The hub sends a text of this length.
     Push(usize),
+    /// A turn's texts are offered past the queue.
+    Offer(Vec<usize>, Vec<Answer>),
     /// The peer pings.
     Ping,
-    /// The socket takes at most this much.
-    Write(usize),
+    /// What is queued is offered.
+    Flush(Vec<Answer>),
     Close(Queue),
+}
+
+/// What the socket says to a write. One that is asked more often is full.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    /// It takes at most this much.
+    Takes(usize),
+    Full,
+    /// A signal came first.
+    Interrupted,
+}
+
+fn answers() -> impl Strategy<Value = Vec<Answer>> {
+    let answer = prop_oneof![
+        6 => (0_usize..400).prop_map(Answer::Takes),
+        2 => Just(Answer::Takes(usize::MAX)),
+        1 => Just(Answer::Full),
+        2 => Just(Answer::Interrupted),
+    ];
+    prop::collection::vec(answer, 0..5)
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -22,7 +44,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => (0_usize..200).prop_map(Step::Push),
         6 => Just(Step::Ping),
-        6 => (0_usize..300).prop_map(Step::Write),
+        4 => (prop::collection::vec(0_usize..200, 0..100), answers())
+            .prop_map(|(lens, answers)| Step::Offer(lens, answers)),
+        6 => answers().prop_map(Step::Flush),
         1 => queue.prop_map(Step::Close),
     ];
     prop::collection::vec(step, 0..80)
@@ -41,14 +65,21 @@ struct World {
 
 impl World {
     fn step(&mut self, step: &Step) {
-        // No two frames are alike, so none can take another one's place unseen.
         self.count += 1;
         match step {
             Step::Push(len) => {
-                let frame = frame::text(&format!("{}{}", self.count, "x".repeat(*len)));
+                let frame = self.text(*len);
                 self.outbox.push(frame.clone());
                 if self.close.is_none() {
                     self.hub.push(frame);
+                }
+            }
+            Step::Offer(lens, answers) => {
+                let frames: Vec<Frame> = lens.iter().map(|len| self.text(*len)).collect();
+                let socket = socket(answers, &mut self.wire);
+                self.outbox.offer(frames.iter(), socket).expect("a socket that holds");
+                if self.close.is_none() {
+                    self.hub.extend(frames);
                 }
             }
             Step::Ping => {
@@ -58,7 +89,7 @@ impl World {
                     self.pongs.push(frame);
                 }
             }
-            Step::Write(most) => self.write(*most),
+            Step::Flush(answers) => self.flush(answers),
             Step::Close(queue) => {
                 let frame = frame::close(CloseCode::ALL[self.count as usize % 11]);
                 self.outbox.close(*queue, frame.clone());
@@ -67,14 +98,20 @@ impl World {
         }
     }
 
-    /// Lets the socket take at most `most` bytes, through few slices.
+    /// A text that is like no other, so that none can take another one's place unseen.
+    fn text(&mut self, len: usize) -> Frame {
+        self.count += 1;
+        frame::text(&format!("{}{}", self.count, "x".repeat(len)))
+    }
+
+    fn flush(&mut self, answers: &[Answer]) {
+        let socket = socket(answers, &mut self.wire);
+        self.outbox.flush(socket).expect("a socket that holds");
+    }
+
+    /// Lets the socket take at most `most` bytes.
     fn write(&mut self, most: usize) {
-        let mut slices = [IoSlice::new(&[]); 3];
-        let count = self.outbox.slices(&mut slices);
-        let offered = slices[..count].iter().map(|slice| &**slice).collect::<Vec<_>>().concat();
-        let taken = offered.len().min(most);
-        self.wire.extend_from_slice(&offered[..taken]);
-        self.outbox.advance(taken);
+        self.flush(&[Answer::Takes(most)]);
     }
 
     /// The whole frames that the socket has, and the beginning of the next one.
@@ -102,6 +139,27 @@ impl World {
         let left: usize =
             if is_dropped { left.take(is_partly_sent.into()).sum() } else { left.sum() };
         if is_partly_sent { left - rest.len() } else { left }
+    }
+}
+
+/// A socket that gives these answers, and puts what it takes on the wire.
+fn socket(
+    answers: &[Answer],
+    wire: &mut Vec<u8>,
+) -> impl FnMut(&[IoSlice<'_>]) -> io::Result<usize> {
+    let mut answers = answers.iter();
+    move |slices| {
+        let offered = slices.iter().map(|slice| &**slice).collect::<Vec<_>>().concat();
+        assert!(!offered.is_empty(), "a write of nothing");
+        match answers.next().unwrap_or(&Answer::Full) {
+            Answer::Takes(most) => {
+                let taken = offered.len().min(*most);
+                wire.extend_from_slice(&offered[..taken]);
+                Ok(taken)
+            }
+            Answer::Full => Err(ErrorKind::WouldBlock.into()),
+            Answer::Interrupted => Err(ErrorKind::Interrupted.into()),
+        }
     }
 }
 
@@ -198,4 +256,16 @@ fn a_long_queue_gives_its_memory_back() {
         world.write(usize::MAX);
     }
     assert!(world.outbox.queue.capacity() <= KEPT_FRAMES);
+}
+
+#[test]
+fn what_is_taken_at_once_is_never_queued_and_a_broken_socket_is_told() {
+    let mut outbox = Outbox::default();
+    let frames = [frame::text("a"), frame::text("b")];
+    outbox.offer(frames.iter(), |slices| Ok(slices.iter().map(|slice| slice.len()).sum())).unwrap();
+    assert_eq!(outbox.queue.capacity(), 0);
+    let broken = |_: &[IoSlice<'_>]| Err(ErrorKind::BrokenPipe.into());
+    assert_eq!(outbox.offer(frames.iter(), broken).unwrap_err().kind(), ErrorKind::BrokenPipe);
+    outbox.push(frame::ping());
+    assert_eq!(outbox.flush(broken).unwrap_err().kind(), ErrorKind::BrokenPipe);
 }
