@@ -65,7 +65,7 @@ pub fn run(flags: &Flags) -> Result<(), String> {
     let raw = root().join("target/benchmarks/raw");
     fs::create_dir_all(&raw).map_err(|error| format!("{}: {error}", raw.display()))?;
     let works = chosen(&flags.workloads, WORKS.iter().collect(), |work| work.name)?;
-    build()?;
+    build(&built)?;
     let greeting = raw.join("greeting");
     let programs = servers::programs(&built, &greeting, &install(&flags.only)?);
     greet(&programs, &greeting, &raw)?;
@@ -97,10 +97,12 @@ fn chosen<T>(
     Ok(all.into_iter().filter(is_wanted).collect())
 }
 
-/// Builds Roundtable's servers beside this program.
-fn build() -> Result<(), String> {
+/// Builds Roundtable's servers beside this program, in the folder `release`.
+fn build(release: &Path) -> Result<(), String> {
+    let target = release.parent().expect("cargo's folder has folders for profiles");
     let built = Command::new("cargo")
-        .args(["build", "--release", "-p", "runtime-smol", "-p", "runtime-std"])
+        .args(["build", "--release", "-p", "runtime-smol", "-p", "runtime-std", "--target-dir"])
+        .arg(target)
         .current_dir(root())
         .status();
     match built {
