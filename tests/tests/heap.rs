@@ -2,7 +2,6 @@
 //! what the whole process has, so it has one test.
 
 use std::alloc::System;
-use std::time::Duration;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
