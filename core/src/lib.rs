@@ -4,7 +4,6 @@
 extern crate alloc;
 
 mod bucket;
-mod claims;
 mod close;
 mod command;
 mod config;
@@ -25,7 +24,6 @@ mod time;
 mod timers;
 
 pub use bucket::{Bucket, Rate};
-pub use claims::{Action, Claims, Grant, Pattern, PatternError, Permissions};
 pub use close::CloseCode;
 pub use command::{Command, Queue, Recipients};
 pub use config::{Config, ConfigError, PlainText, RunAhead};
