@@ -12,7 +12,8 @@ const JOINED_BYTES: usize = 16 * 1024;
 ///
 /// Frames that follow one another and go to the same people are joined into one piece of bytes, so
 /// that a busy room costs one buffer a turn and not one a message. No two frames to a connection
-/// change places.
+/// change places. An [`Outbox`](crate::Outbox) takes a piece for one frame: one that is partly sent is
+/// finished even where a close drops the rest.
 ///
 /// ```
 /// use roundtable::{ConnId, Recipients};
