@@ -9,7 +9,7 @@ use proptest::test_runner::FileFailurePersistence;
 use roundtable::{Command, Config, ConnId, Event, Hub, Timestamp};
 use roundtable_tests::ORIGIN;
 use roundtable_tests::driver::{Driver, Observer};
-use roundtable_tests::generator::{Limits, Reading, Script, Step};
+use roundtable_tests::generator::{Frame, Limits, Reading, Script, SeqChoice, Step, Whose};
 use roundtable_tests::strategy::{Readers, scripts};
 use roundtable_tests::subject::Subject as _;
 
@@ -109,21 +109,36 @@ fn with_b(script: &Script, reading: Reading) -> Vec<Step> {
         | Step::Reads { client, .. }
         | Step::Take { client, .. }
         | Step::Link { client, .. }
-        | Step::Send { client, .. }
-        | Step::Burst { client, .. }
         | Step::Binary { client }
         | Step::Heard { client }
         | Step::Disconnect { client }
         | Step::Vanish { client }
         | Step::Return { client, .. } => *client != B,
+        // Who goes on as B is sent what B was not.
+        Step::Send { client, frame } | Step::Burst { client, frame, .. } => {
+            *client != B && !matches!(frame, Frame::Resume { whose: Whose::Of(B), .. })
+        }
         Step::EndTurn | Step::Wait(_) => true,
         Step::Sleep | Step::Away(_) | Step::Drain { .. } | Step::Restart => false,
     };
     [first, Step::Reads { client: B, reading }]
         .into_iter()
-        .chain(steps.filter(plays).cloned())
+        .chain(steps.filter(plays).cloned().map(by_its_own_lights))
         .chain([Step::Wait(Duration::from_mins(2))])
         .collect()
+}
+
+/// The step of a client that knows its own place only: what is the newest entry that anybody was told
+/// of may depend on B.
+fn by_its_own_lights(mut step: Step) -> Step {
+    if let Step::Send { frame, .. } | Step::Burst { frame, .. } = &mut step
+        && let Frame::Join { since: Some(place), .. } | Frame::History { before: Some(place), .. } =
+            frame
+        && let SeqChoice::Behind(_) | SeqChoice::Ahead(_) = place.seq
+    {
+        place.seq = SeqChoice::Seen;
+    }
+    step
 }
 
 fn check(script: &Script) -> Result<(), TestCaseError> {
