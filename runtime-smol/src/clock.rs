@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use roundtable::Timestamp;
+use smol::{Timer, future};
 
 /// The clock of a server, from its start on.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +29,37 @@ impl Clock {
 }
 
 /// A timer that rings at `at`, or never.
-pub(crate) fn timer(clock: Clock, at: Option<Timestamp>) -> smol::Timer {
-    at.and_then(|at| clock.instant(at)).map_or_else(smol::Timer::never, smol::Timer::at)
+pub(crate) fn timer(clock: Clock, at: Option<Timestamp>) -> Timer {
+    at.and_then(|at| clock.instant(at)).map_or_else(Timer::never, Timer::at)
+}
+
+/// A timer for one deadline after another. It is set anew only where it would ring too late, since
+/// that wakes the thread that waits for sockets.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    clock: Clock,
+    timer: Timer,
+    /// When the timer rings, unless it is known to have rung.
+    set: Option<Instant>,
+}
+
+impl Alarm {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { clock, timer: Timer::never(), set: None }
+    }
+
+    /// Rings at `at`, or never.
+    pub(crate) async fn ring(&mut self, at: Option<Timestamp>) {
+        let Some(at) = at.and_then(|at| self.clock.instant(at)) else {
+            return future::pending().await;
+        };
+        while Instant::now() < at {
+            if self.set.is_none_or(|set| at < set) {
+                self.timer.set_at(at);
+                self.set = Some(at);
+            }
+            (&mut self.timer).await;
+            self.set = None;
+        }
+    }
 }

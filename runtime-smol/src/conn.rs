@@ -5,7 +5,8 @@
 //! handed over: what the socket does not take at once stands in the [`Outbox`].
 
 use std::cell::RefCell;
-use std::io::{self, IoSlice, Write as _};
+use std::io::{self, ErrorKind, IoSlice, Write as _};
+use std::iter;
 use std::net::{Shutdown, TcpStream};
 
 use roundtable::{ConnId, Queue, Timestamp};
@@ -21,6 +22,8 @@ pub(crate) struct Conn {
 
 #[derive(Default)]
 struct Sending {
+    /// What is left of the answer to the upgrade, which goes before all else.
+    head: Box<[u8]>,
     outbox: Outbox,
     /// A level that the hub has not been told yet.
     untold: Option<usize>,
@@ -33,17 +36,20 @@ struct Sending {
 }
 
 impl Conn {
-    /// A connection whose upgrade is through.
-    pub(crate) fn new(id: ConnId, socket: Async<TcpStream>) -> Self {
-        Self { id, socket, sending: RefCell::default() }
+    /// A connection whose upgrade is granted, with the answer that says so: it goes along with what
+    /// is written first.
+    pub(crate) fn new(id: ConnId, socket: Async<TcpStream>, head: Vec<u8>) -> Self {
+        let sending = Sending { head: head.into(), ..Sending::default() };
+        Self { id, socket, sending: sending.into() }
     }
 
     /// Hands the socket a turn's frames in as few writes as can be, and queues what it does not take.
     pub(crate) fn offer<'a>(&self, frames: impl Iterator<Item = &'a Frame> + Clone) {
-        let mut sending = self.sending.borrow_mut();
+        let sending = &mut *self.sending.borrow_mut();
         if !sending.is_broken {
-            let written = sending.outbox.offer(frames, |slices| self.write(slices));
-            self.note(&mut sending, &written);
+            let Sending { head, outbox, .. } = sending;
+            let written = outbox.offer(frames, |slices| self.write(head, slices));
+            self.note(sending, &written);
         }
     }
 
@@ -61,19 +67,38 @@ impl Conn {
 
     /// Offers the socket what is queued.
     pub(crate) fn flush(&self) {
-        let mut sending = self.sending.borrow_mut();
+        let sending = &mut *self.sending.borrow_mut();
         if !sending.is_broken {
-            let written = sending.outbox.flush(|slices| self.write(slices));
-            self.note(&mut sending, &written);
+            let Sending { head, outbox, .. } = sending;
+            let written = if outbox.is_empty() && !head.is_empty() {
+                self.write_head(head, &[]).map(|_none| ()).or_else(is_for_later)
+            } else {
+                outbox.flush(|slices| self.write(head, slices))
+            };
+            self.note(sending, &written);
         }
     }
 
-    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    /// Writes `slices`, behind what is left of the head, and returns how much of them was taken.
+    fn write(&self, head: &mut Box<[u8]>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut socket = self.socket.get_ref();
         match slices {
+            _ if !head.is_empty() => self.write_head(head, slices),
             // One frame is the usual case, and `send` is cheaper than `writev`.
             [frame] => socket.write(frame),
             _ => socket.write_vectored(slices),
+        }
+    }
+
+    fn write_head(&self, head: &mut Box<[u8]>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let all: Vec<_> = iter::once(IoSlice::new(head)).chain(slices.iter().copied()).collect();
+        let taken = self.socket.get_ref().write_vectored(&all)?;
+        let of_head = taken.min(head.len());
+        *head = head[of_head..].into();
+        // A socket that took no more than the head takes nothing of the rest now.
+        match taken - of_head {
+            0 if !slices.is_empty() => Err(ErrorKind::WouldBlock.into()),
+            taken => Ok(taken),
         }
     }
 
@@ -88,12 +113,17 @@ impl Conn {
     /// Whether nothing waits for the socket.
     pub(crate) fn is_flushed(&self) -> bool {
         let sending = self.sending.borrow();
-        sending.is_broken || sending.outbox.is_empty()
+        sending.is_broken || (sending.head.is_empty() && sending.outbox.is_empty())
     }
 
     /// Whether somebody must now begin to wait for the socket.
     pub(crate) fn wants_waiting(&self) -> bool {
         !self.is_flushed() && !std::mem::replace(&mut self.sending.borrow_mut().is_awaited, true)
+    }
+
+    /// Whether somebody waits for the socket, to write on.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.sending.borrow().is_awaited
     }
 
     /// The one who waited for the socket is done.
@@ -138,5 +168,13 @@ impl Conn {
     pub(crate) fn shut_down(&self) {
         // One that the peer has reset is down already.
         let _down_already = self.socket.get_ref().shutdown(Shutdown::Both);
+    }
+}
+
+/// Whether a write that failed may well succeed later.
+fn is_for_later(error: io::Error) -> io::Result<()> {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::Interrupted => Ok(()),
+        _ => Err(error),
     }
 }

@@ -1,6 +1,7 @@
 //! The hub's loop. This file does not know sockets, frames or what a machine does with its events.
 
 use std::time::Duration;
+use std::vec;
 
 use roundtable::{Command, Event, Machine, RunAhead};
 use roundtable_server::Settings;
@@ -8,7 +9,7 @@ use smol::channel::{Receiver, TryRecvError};
 use smol::future;
 use tracing::info;
 
-use crate::clock::{Clock, timer};
+use crate::clock::{Alarm, Clock};
 use crate::turn::{ShardLost, Shards};
 
 /// A word to the hub's loop that is no event of a peer.
@@ -43,9 +44,17 @@ pub(crate) struct Limits {
 
 /// Where events and signals come in.
 pub(crate) struct Inbox {
-    pub(crate) events: Receiver<Event>,
-    pub(crate) signals: Receiver<Signal>,
-    pub(crate) drain_within: Duration,
+    events: Receiver<Vec<Event>>,
+    /// What is left of the events that came last.
+    batch: vec::IntoIter<Event>,
+    signals: Receiver<Signal>,
+    drain_within: Duration,
+}
+
+/// What came through the channels, or nothing if all senders are gone.
+enum Came {
+    Signal(Option<Signal>),
+    Events(Option<Vec<Event>>),
 }
 
 /// What comes in.
@@ -65,6 +74,7 @@ impl Driver {
     /// that wants no run-ahead has its `Flushed` once the shards have answered this turn.
     pub(crate) async fn run(mut self, machine: &mut impl Machine) -> Result<(), ShardLost> {
         let mut commands = Vec::new();
+        let mut alarm = Alarm::new(self.clock);
         let mut is_drained = false;
         while !is_drained || self.shards.are_busy() {
             let mut turn = self.limits;
@@ -72,8 +82,7 @@ impl Driver {
             let is_idle = commands.is_empty() && !self.shards.are_busy() && !is_drained;
             is_drained |= self.carry_out(&mut commands);
             let mut input = if is_idle {
-                let deadline = machine.next_deadline();
-                self.inbox.next(timer(self.clock, deadline)).await?
+                self.inbox.next(alarm.ring(machine.next_deadline())).await?
             } else {
                 self.next_while_busy().await?
             };
@@ -81,6 +90,9 @@ impl Driver {
                 match next {
                     Input::Event(event) => {
                         turn.count(&event);
+                        if let Event::Connect { conn, .. } = &event {
+                            self.shards.connect(*conn);
+                        }
                         machine.handle(self.clock.now(), event, &mut commands);
                         is_drained |= self.carry_out(&mut commands);
                     }
@@ -146,8 +158,19 @@ impl Limits {
 }
 
 impl Inbox {
+    pub(crate) fn new(
+        events: Receiver<Vec<Event>>,
+        signals: Receiver<Signal>,
+        drain_within: Duration,
+    ) -> Self {
+        Self { events, batch: vec::IntoIter::default(), signals, drain_within }
+    }
+
     /// Waits for what comes in, or for the deadline: then it is `None`.
-    async fn next(&self, deadline: smol::Timer) -> Result<Option<Input>, ShardLost> {
+    async fn next(
+        &mut self,
+        deadline: impl Future<Output = ()>,
+    ) -> Result<Option<Input>, ShardLost> {
         let input = async { self.next_input().await.map(Some) };
         let deadline = async {
             deadline.await;
@@ -156,24 +179,34 @@ impl Inbox {
         future::or(input, deadline).await
     }
 
-    async fn next_input(&self) -> Result<Input, ShardLost> {
-        let signal = async { self.translate(self.signals.recv().await.ok()) };
-        let event = async {
-            let event = self.events.recv().await.map_err(|_closed| ShardLost)?;
-            Ok(Input::Event(event))
-        };
-        future::or(signal, event).await
+    async fn next_input(&mut self) -> Result<Input, ShardLost> {
+        loop {
+            if let Some(input) = self.try_next()? {
+                return Ok(input);
+            }
+            let signal = async { Came::Signal(self.signals.recv().await.ok()) };
+            let events = async { Came::Events(self.events.recv().await.ok()) };
+            match future::or(signal, events).await {
+                Came::Signal(signal) => return self.translate(signal),
+                Came::Events(events) => self.batch = events.ok_or(ShardLost)?.into_iter(),
+            }
+        }
     }
 
     /// What has come in already.
-    fn try_next(&self) -> Result<Option<Input>, ShardLost> {
-        if let Ok(signal) = self.signals.try_recv() {
-            return self.translate(Some(signal)).map(Some);
-        }
-        match self.events.try_recv() {
-            Ok(event) => Ok(Some(Input::Event(event))),
-            Err(TryRecvError::Empty) => Ok(None),
-            Err(TryRecvError::Closed) => Err(ShardLost),
+    fn try_next(&mut self) -> Result<Option<Input>, ShardLost> {
+        loop {
+            if let Ok(signal) = self.signals.try_recv() {
+                return self.translate(Some(signal)).map(Some);
+            }
+            if let Some(event) = self.batch.next() {
+                return Ok(Some(Input::Event(event)));
+            }
+            match self.events.try_recv() {
+                Ok(events) => self.batch = events.into_iter(),
+                Err(TryRecvError::Empty) => return Ok(None),
+                Err(TryRecvError::Closed) => return Err(ShardLost),
+            }
         }
     }
 
@@ -223,11 +256,11 @@ mod tests {
         }
     }
 
-    fn driver(run_ahead: RunAhead) -> (Driver, Slot, Sender<Event>, Sender<Signal>) {
+    fn driver(run_ahead: RunAhead) -> (Driver, Slot, Sender<Vec<Event>>, Sender<Signal>) {
         let (shards, mut slots) = Shards::new(1);
         let (events_in, events) = bounded(8);
         let (signals_in, signals) = bounded(8);
-        let inbox = Inbox { events, signals, drain_within: Duration::ZERO };
+        let inbox = Inbox::new(events, signals, Duration::ZERO);
         let limits = Limits { events: 2, bytes: 1000 };
         let driver = Driver { clock: Clock::start(), inbox, shards, limits, run_ahead };
         (driver, slots.remove(0), events_in, signals_in)
@@ -250,7 +283,7 @@ mod tests {
         let mut echo = Echo(&heard);
         let mut run = pin!(driver.run(&mut echo));
         smol::block_on(async {
-            events.send(text("a")).await.expect("room");
+            events.send(vec![text("a")]).await.expect("room");
             assert!(future::poll_once(&mut run).await.is_none());
             assert_eq!(handed(), [text("a"), Event::Flushed]);
             let first: Turn = slot.turns.try_recv().expect("the turn is posted");
@@ -258,9 +291,8 @@ mod tests {
 
             // While the shard is busy with that, the next turn fills, and does not come to its end.
             // A turn is two events here; the third begins another one.
-            events.send(text("b")).await.expect("room");
-            events.send(text("c")).await.expect("room");
-            events.send(text("d")).await.expect("room");
+            events.send(vec![text("b")]).await.expect("room");
+            events.send(vec![text("c"), text("d")]).await.expect("room");
             assert!(future::poll_once(&mut run).await.is_none());
             assert_eq!(handed(), [text("b"), text("c")]);
 
@@ -293,7 +325,7 @@ mod tests {
         let (driver, slot, events, _signals) = driver(RunAhead::Zero);
         let mut echo = Echo(&heard);
         let mut run = pin!(driver.run(&mut echo));
-        events.try_send(text("a")).expect("room");
+        events.try_send(vec![text("a")]).expect("room");
         assert!(smol::block_on(future::poll_once(&mut run)).is_none());
         assert_eq!(handed(), [text("a")]);
         assert_eq!(frames(&slot.turns.try_recv().expect("the turn is posted")), 1);

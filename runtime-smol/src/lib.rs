@@ -17,6 +17,7 @@
 //! ```
 
 mod accept;
+mod batch;
 mod clock;
 mod conn;
 mod deliveries;
@@ -40,6 +41,8 @@ use smol::{Async, future};
 use socket2::{Domain, Protocol, Socket, Type};
 use tracing::info;
 
+use crate::accept::Acceptor;
+use crate::batch::Batch;
 use crate::clock::Clock;
 use crate::driver::{Driver, Inbox, Limits, Signal};
 use crate::shard::Start;
@@ -89,7 +92,7 @@ impl Server {
     ///
     /// If the address cannot be had.
     pub fn bind(settings: &Settings) -> io::Result<Self> {
-        let listener = listen(settings.listen)?;
+        let listener = listen(settings)?;
         let shards = match settings.shards {
             0 => thread::available_parallelism().map_or(1, NonZero::get),
             shards => shards,
@@ -137,38 +140,33 @@ impl Server {
             is_draining: stopper.is_draining,
             settings,
         });
-        let wire = &shared.settings.wire;
-        let (events_in, events) = channel::bounded(wire.event_queue);
+        // Of each shard, one batch gathers and one is on its way.
+        let (events_in, events) = channel::bounded(count);
+        let most_events = (shared.settings.wire.event_queue / (2 * count)).max(1);
         let (shards, slots) = Shards::new(count);
         let drain_within = shared.settings.drain_within;
-        let inbox = Inbox { events, signals, drain_within };
+        let inbox = Inbox::new(events, signals, drain_within);
         let limits = Limits::new(&shared.settings);
         let run_ahead = shared.settings.hub.run_ahead;
         let driver = Driver { clock: shared.clock, inbox, shards, limits, run_ahead };
         thread::scope(|scope| {
-            let mut doors = Vec::new();
-            for (index, slot) in slots.into_iter().enumerate() {
-                let (door, admitted) = channel::bounded(ADMITTED_QUEUE);
-                doors.push(door);
+            let (doors, admitted): (Vec<_>, Vec<_>) =
+                (0..count).map(|_| channel::bounded(ADMITTED_QUEUE)).unzip();
+            // The first shard accepts for all: a thread of its own would be woken for each socket.
+            let mut acceptor = Some(Acceptor { listener, shards: doors });
+            for (index, (slot, admitted)) in slots.into_iter().zip(admitted).enumerate() {
                 let shared = Arc::clone(&shared);
                 let (events, signals) = (events_in.clone(), stopper.signals.clone());
-                let start = Start { index, shared, slot, admitted, events, signals };
+                let acceptor = acceptor.take();
+                let batch = Batch::new(most_events);
+                let start =
+                    Start { index, shared, slot, acceptor, admitted, batch, events, signals };
                 let name = format!("shard-{index}");
                 thread::Builder::new().name(name).spawn_scoped(scope, || shard::run(start))?;
             }
             drop(events_in);
-            // The accepting thread ends when this end of the channel is dropped.
-            let (_serving, served) = channel::bounded::<()>(1);
-            let listener = &listener;
-            let accepting = async move {
-                let served = async {
-                    let _closed = served.recv().await;
-                };
-                future::or(served, accept::accept(listener, wire, doors)).await;
-            };
-            let accepting = || smol::block_on(accepting);
-            thread::Builder::new().name("accept".to_owned()).spawn_scoped(scope, accepting)?;
-            smol::block_on(driver.run(&mut machine))
+            // Only the shards wait for sockets: here, that would take their events away from them.
+            future::block_on(driver.run(&mut machine))
                 .map_err(|_lost| io::Error::other("a shard's thread panicked"))
         })?;
         info!("stopped");
@@ -197,11 +195,17 @@ impl Shared {
 }
 
 /// The standard library's queue of 128 is short for a server that everybody comes back to.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+///
+/// An accepted socket has the options of this one: setting them here costs nothing later.
+fn listen(settings: &Settings) -> io::Result<TcpListener> {
+    let address = settings.listen;
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted server gets its address back though old connections linger on it.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
+    // The system's own queue would hide a slow reader for megabytes.
+    socket.set_send_buffer_size(settings.wire.sndbuf)?;
     socket.bind(&address.into())?;
     socket.listen(LISTEN_QUEUE)?;
     Ok(socket.into())

@@ -3,6 +3,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io::{self, Write as _};
+use std::mem;
 use std::net::{Shutdown, TcpStream};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -10,7 +11,6 @@ use std::rc::Rc;
 
 use roundtable::{Event, Greeting, Queue};
 use roundtable_server::{Codec, Door, Input, Knock, peer};
-use smol::channel::TrySendError;
 use smol::future::FutureExt as _;
 use smol::{Async, Timer, future};
 use tracing::{debug, error};
@@ -20,8 +20,10 @@ use crate::clock::timer;
 use crate::conn::Conn;
 use crate::shard::{Shard, Taken};
 
-/// An upgrade that is through.
+/// An upgrade that is granted.
 struct Upgrade {
+    /// The answer that says so.
+    response: Vec<u8>,
     greeting: Greeting,
     /// What came behind the request's head: the first frames.
     behind: Vec<u8>,
@@ -35,10 +37,10 @@ impl Upgrade {
     }
 }
 
-/// What a request came to, before it is answered.
+/// What a request comes to.
 enum Request {
     Answer(Vec<u8>),
-    Upgrade(Vec<u8>, Box<Upgrade>),
+    Upgrade(Box<Upgrade>),
 }
 
 /// How a conversation ended.
@@ -46,6 +48,8 @@ enum Request {
 enum End {
     /// The socket is closed.
     Gone,
+    /// The peer has closed, and says nothing any more; the answer is queued.
+    Answered,
     /// A close frame is queued.
     Closing,
 }
@@ -55,8 +59,8 @@ enum Next<'a> {
     Input,
     /// The hub has no room for it yet.
     Wait(Waiting<'a>),
-    /// A close frame is queued.
-    Closing,
+    /// Nothing: that was the end.
+    End(End),
 }
 
 type Waiting<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
@@ -66,8 +70,8 @@ type Waiting<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 /// Its phases are boxed, so that an idle connection does not keep the room that others need.
 pub(crate) async fn serve(shard: Rc<Shard>, Admitted { socket, place: _place }: Admitted) {
     let greeted = guarded(Box::pin(greet(&shard, &socket))).await;
-    let Some(upgrade) = greeted.flatten() else { return };
-    let seat = shard.seat(socket);
+    let Some(mut upgrade) = greeted.flatten() else { return };
+    let seat = shard.seat(socket, mem::take(&mut upgrade.response));
     let conn = &seat.conn;
     debug!(conn = conn.id.get(), "connected");
     let end = guarded(Box::pin(converse(&shard, conn, upgrade))).await;
@@ -75,8 +79,10 @@ pub(crate) async fn serve(shard: Rc<Shard>, Admitted { socket, place: _place }: 
     if let Some(room) = tell(&shard, conn, Event::Disconnect { conn: conn.id }) {
         room.await;
     }
-    if end == Some(End::Closing) {
-        Box::pin(part(&shard, conn)).await;
+    match end {
+        Some(End::Answered) if conn.is_flushed() => {}
+        Some(End::Answered | End::Closing) => Box::pin(part(&shard, conn)).await,
+        Some(End::Gone) | None => {}
     }
 }
 
@@ -89,17 +95,14 @@ async fn guarded<T>(task: Pin<Box<impl Future<Output = T>>>) -> Option<T> {
 /// Hands an event to the hub, unless it has forgotten the connection. What comes back is what must
 /// be awaited when there is no room for it.
 fn tell<'a>(shard: &'a Shard, conn: &Conn, event: Event) -> Option<Waiting<'a>> {
-    let refused = if conn.is_forgotten() { Ok(()) } else { shard.events.try_send(event) };
-    match refused {
-        Err(TrySendError::Full(event)) => Some(Box::pin(async {
-            // If the loop is gone, nobody needs to know.
-            let _loop_is_gone = shard.events.send(event).await;
-        })),
-        Ok(()) | Err(TrySendError::Closed(_)) => None,
+    if conn.is_forgotten() {
+        return None;
     }
+    let event = shard.batch.try_add(event).err()?;
+    Some(Box::pin(shard.batch.add(event)))
 }
 
-/// Reads the request and answers it.
+/// Reads the request, and answers it unless it is granted.
 async fn greet(shard: &Shard, socket: &Async<TcpStream>) -> Option<Box<Upgrade>> {
     let wire = &shard.shared.settings.wire;
     let late = async {
@@ -107,39 +110,41 @@ async fn greet(shard: &Shard, socket: &Async<TcpStream>) -> Option<Box<Upgrade>>
         Ok(Request::Answer(Door::timeout_answer()))
     };
     let request = future::or(request(shard, socket), late).await;
+    let answer = match request.ok()? {
+        Request::Upgrade(upgrade) => return Some(upgrade),
+        Request::Answer(answer) => answer,
+    };
     let late = async {
         Timer::after(wire.head_timeout).await;
         Err(io::ErrorKind::TimedOut.into())
     };
-    let (response, upgrade) = match request.ok()? {
-        Request::Answer(answer) => (answer, None),
-        Request::Upgrade(response, upgrade) => (response, Some(upgrade)),
+    future::or(write_all(socket, &answer), late).await.ok()?;
+    let late = async {
+        Timer::after(wire.close_timeout).await;
     };
-    future::or(write_all(socket, &response), late).await.ok()?;
-    if upgrade.is_none() {
-        let late = async {
-            Timer::after(wire.close_timeout).await;
-        };
-        future::or(hang_up(shard, socket), late).await;
-    }
-    upgrade
+    future::or(hang_up(shard, socket), late).await;
+    None
 }
 
 /// Reads until the door says what the request comes to.
 async fn request(shard: &Shard, socket: &Async<TcpStream>) -> io::Result<Request> {
     let mut head = Vec::new();
     loop {
-        readable(socket).await;
-        if shard.read(socket, |bytes| head.extend_from_slice(bytes))? == Taken::End {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        // Most clients have asked by the time that they are accepted.
+        match shard.read(socket, |bytes| head.extend_from_slice(bytes))? {
+            Taken::End => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Taken::Nothing => {
+                readable(socket).await;
+                continue;
+            }
+            Taken::Some | Taken::Budget => {}
         }
         match shard.shared.door.knock(shard.shared.readiness(), &head) {
             Knock::More => {}
             Knock::Answer(answer) => return Ok(Request::Answer(answer)),
             Knock::Upgrade { response, greeting, consumed } => {
                 let behind = head.split_off(consumed);
-                let upgrade = Box::new(Upgrade { greeting, behind });
-                return Ok(Request::Upgrade(response, upgrade));
+                return Ok(Request::Upgrade(Box::new(Upgrade { response, greeting, behind })));
             }
         }
     }
@@ -176,7 +181,7 @@ async fn converse(shard: &Rc<Shard>, conn: &Rc<Conn>, upgrade: Box<Upgrade>) -> 
             match take(shard, conn, input) {
                 Next::Input => {}
                 Next::Wait(room) => room.await,
-                Next::Closing => return End::Closing,
+                Next::End(end) => return end,
             }
         }
         shard.inputs.set(inputs);
@@ -223,12 +228,12 @@ fn take<'a>(shard: &'a Rc<Shard>, conn: &Rc<Conn>, input: Input) -> Next<'a> {
         }
         Input::Close(frame) => {
             conn.close(Queue::Flush, frame);
-            return Next::Closing;
+            return Next::End(End::Answered);
         }
         Input::Fail { code, frame } => {
             debug!(conn = id.get(), code = code.number(), "the peer broke the rules");
             conn.close(Queue::Flush, frame);
-            return Next::Closing;
+            return Next::End(End::Closing);
         }
     };
     tell(shard, conn, event).map_or(Next::Input, Next::Wait)

@@ -15,7 +15,8 @@ use smol::{Async, LocalExecutor, Timer, future};
 use tracing::debug;
 
 use crate::Shared;
-use crate::accept::Admitted;
+use crate::accept::{Acceptor, Admitted, accept};
+use crate::batch::Batch;
 use crate::clock::timer;
 use crate::conn::Conn;
 use crate::deliveries::Deliveries;
@@ -29,15 +30,19 @@ pub(crate) struct Start {
     pub(crate) index: usize,
     pub(crate) shared: Arc<Shared>,
     pub(crate) slot: Slot,
+    /// For one of the shards.
+    pub(crate) acceptor: Option<Acceptor>,
     pub(crate) admitted: Receiver<Admitted>,
-    pub(crate) events: Sender<Event>,
+    pub(crate) batch: Batch,
+    pub(crate) events: Sender<Vec<Event>>,
     pub(crate) signals: Sender<Signal>,
 }
 
 /// What the tasks of one shard share. It stays on its thread.
 pub(crate) struct Shard {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) events: Sender<Event>,
+    /// What is on its way to the hub.
+    pub(crate) batch: Batch,
     /// Inputs on their way, taken while there are some.
     pub(crate) inputs: Cell<Vec<Input>>,
     index: usize,
@@ -93,15 +98,24 @@ pub(crate) fn run(start: Start) {
         table: RefCell::new(Table::new(start.index)),
         buffer: RefCell::new(vec![0; start.shared.settings.wire.read_budget].into()),
         untold: RefCell::default(),
-        events: start.events,
+        batch: start.batch,
         signals: start.signals,
         is_rung: Cell::new(false),
         emptied,
         shared: start.shared,
     });
     smol::block_on(executor.run(async {
+        let accepting = start.acceptor.map(|acceptor| {
+            let own = Rc::clone(&shard);
+            executor.spawn(async move { accept(acceptor, &own.shared.settings.wire).await })
+        });
+        let passing = Rc::clone(&shard);
+        shard.spawn(async move { passing.batch.pass_on(&start.events).await });
         let admitting = executor.spawn(Rc::clone(&shard).admit(start.admitted));
         shard.take_turns(start.slot).await;
+        if let Some(accepting) = accepting {
+            accepting.cancel().await;
+        }
         admitting.cancel().await;
         let all_left =
             async { while !shard.table.borrow().is_empty() && last_left.recv().await.is_ok() {} };
@@ -151,6 +165,12 @@ impl Shard {
         }
         deliveries.clear();
         turn.sends.clear();
+        for conn in turn.connects.drain(..) {
+            if let Some(conn) = self.table.borrow().get(conn) {
+                conn.flush();
+                self.flush_later(conn);
+            }
+        }
         for (conn, code, queue) in turn.closes.drain(..) {
             self.close(conn, code, queue);
         }
@@ -179,10 +199,10 @@ impl Shard {
         });
     }
 
-    /// Takes in a connection whose upgrade is through.
-    pub(crate) fn seat(self: &Rc<Self>, socket: Async<TcpStream>) -> Seat {
+    /// Takes in a connection whose upgrade is granted, with the answer that says so.
+    pub(crate) fn seat(self: &Rc<Self>, socket: Async<TcpStream>, head: Vec<u8>) -> Seat {
         let mut table = self.table.borrow_mut();
-        let id = table.insert(|id| Rc::new(Conn::new(id, socket)));
+        let id = table.insert(|id| Rc::new(Conn::new(id, socket, head)));
         let conn = Rc::clone(table.get(id).expect("it was put in"));
         Seat { shard: Rc::clone(self), conn }
     }
@@ -274,7 +294,10 @@ pub(crate) struct Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.conn.shut_down();
+        // Where nobody else waits for it, the socket is about to be closed.
+        if self.conn.is_awaited() {
+            self.conn.shut_down();
+        }
         let mut table = self.shard.table.borrow_mut();
         table.remove(self.conn.id);
         if table.is_empty() {

@@ -16,6 +16,9 @@ pub(crate) struct Turn {
     /// Bytes of whole frames and who gets them, in order. A shard serves only its own of the
     /// recipients.
     pub(crate) sends: Vec<(Recipients, Frame)>,
+    /// The connections that the machine has been told of. What it says to them at once is among the
+    /// sends; if that is nothing, they still wait for the answer to their upgrade.
+    pub(crate) connects: Vec<ConnId>,
     /// The connections to close, after the sends: the machine names them in no later command.
     pub(crate) closes: Vec<(ConnId, CloseCode, Queue)>,
     /// The way back: levels to report.
@@ -121,6 +124,13 @@ impl Shards {
             link.spare = turn;
         }
         Ok(())
+    }
+
+    /// The machine has been told of a connection.
+    pub(crate) fn connect(&mut self, conn: ConnId) {
+        let link = &mut self.links[shard_of(conn)];
+        link.next.connects.push(conn);
+        link.touched = true;
     }
 
     /// What the shards report, once all turns have come back.

@@ -75,13 +75,14 @@ impl Room {
         let end = *places.end();
         let (mut first, mut used) = (end + 1, 0);
         for (seq, entry) in self.log.range(places).rev() {
-            used += Page::item_bytes(self.item(&entry.text));
-            if used > bytes {
+            let more = Page::item_bytes(self.item(&entry.text));
+            if used + more > bytes {
                 break;
             }
+            used += more;
             first = seq;
         }
-        let mut page = Page::default();
+        let mut page = Page::with_capacity(used);
         for (_, entry) in self.log.range(first..=end) {
             page.push(self.item(&entry.text));
         }

@@ -196,6 +196,11 @@ pub(crate) struct Page {
 }
 
 impl Page {
+    /// An empty one with room for items of `bytes`.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { items: String::with_capacity(bytes) }
+    }
+
     /// What `item` adds to a page, in bytes: itself, its brace, and a comma.
     pub(crate) fn item_bytes(item: &str) -> usize {
         item.len() + 2
