@@ -28,6 +28,8 @@ pub mod parse;
 pub mod proxy;
 pub mod reference;
 mod render;
+#[cfg(test)]
+mod resumes;
 pub mod sim;
 mod socket;
 pub mod strategy;
