@@ -4,6 +4,7 @@
 extern crate alloc;
 
 mod bucket;
+mod claims;
 mod close;
 mod command;
 mod config;
@@ -24,6 +25,7 @@ mod time;
 mod timers;
 
 pub use bucket::{Bucket, Rate};
+pub use claims::{Action, Claims, Grant, Pattern, PatternError, Permissions};
 pub use close::CloseCode;
 pub use command::{Command, Queue, Recipients};
 pub use config::{Config, ConfigError, PlainText, RunAhead};
