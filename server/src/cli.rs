@@ -11,7 +11,7 @@ use roundtable::{Hub, Machine, Origin};
 
 use crate::record::{Files, Recorder};
 use crate::settings::{Invocation, Recording, Settings};
-use crate::{log, replay};
+use crate::{auth, log, replay};
 
 /// What the command line comes to.
 pub enum Start {
@@ -22,12 +22,13 @@ pub enum Start {
 }
 
 /// Reads the process's words and starts the log. What both servers' processes do beside serving is
-/// done here: the subcommand `replay`.
+/// done here: the subcommands `replay` and `token`.
 pub fn start(program: Command) -> Start {
     // What is not Unicode elsewhere in the environment is none of ours.
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let program = program.subcommand(replay::command::command());
+    let program =
+        program.subcommand(replay::command::command()).subcommand(auth::command::command());
     let invocation = match Settings::read(program, std::env::args_os().skip(1), environment) {
         Ok(invocation) => invocation,
         Err(error) if error.exit_code() == 0 => {
@@ -43,10 +44,13 @@ pub fn start(program: Command) -> Start {
         say(&invocation.settings.to_toml().trim_end());
         return Start::End(ExitCode::SUCCESS);
     }
-    if let Some((name, words)) = &invocation.subcommand
-        && name == replay::command::NAME
-    {
-        return Start::End(replay::command::run(words));
+    if let Some((name, words)) = &invocation.subcommand {
+        match name.as_str() {
+            replay::command::NAME => return Start::End(replay::command::run(words)),
+            auth::command::NAME => return Start::End(auth::command::run(words)),
+            // The others are the binary's own.
+            _ => {}
+        }
     }
     log::start(&invocation.settings);
     Start::Go(Box::new(invocation))

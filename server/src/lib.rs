@@ -5,6 +5,7 @@
 //! commands become [`frame`]s and go through an [`Outbox`] to their socket.
 
 mod answer;
+pub mod auth;
 pub mod cli;
 mod codec;
 mod door;
