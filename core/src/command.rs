@@ -1,5 +1,6 @@
 //! What the hub tells its driver to do. This file does not know how it is done.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use crate::close::CloseCode;
@@ -21,6 +22,14 @@ pub enum Command {
     Ping {
         /// Who gets it.
         conn: ConnId,
+    },
+    /// Check a token, and answer with exactly one [`Event::Verified`](crate::Event::Verified), in any
+    /// order among connections.
+    Verify {
+        /// Who showed it.
+        conn: ConnId,
+        /// The token, as it came.
+        token: Box<str>,
     },
     /// Close the connection with a WebSocket close frame, within the driver's `close_timeout`.
     ///

@@ -22,6 +22,25 @@ pub struct Config {
     /// subprotocol.
     pub plain_text: PlainText,
 
+    /// Whether clients may, or must, show a token.
+    pub auth: Auth,
+    /// How long a client that must show a token may take, before it is closed with 4502.
+    pub hello_timeout: Duration,
+    /// How long a client whose token has expired may take to show a fresh one, before it is closed
+    /// with 4010. Until then it may do what it could.
+    pub auth_grace: Duration,
+    /// How many frames of a client wait behind the one whose token is verified; one more gets
+    /// `overloaded`.
+    pub waiting_frames: usize,
+    /// How many bytes these frames may have; more get `overloaded`.
+    pub waiting_bytes: usize,
+    /// The most sessions of a verified user. One more takes the place of the one that lost its
+    /// connection first; if all are connected, it gets `session_limit`, or is closed with 1013 where
+    /// the token came with the upgrade request.
+    pub sessions_per_user: usize,
+    /// The most bans that are kept; one more makes the one that ends first be forgotten.
+    pub max_bans: usize,
+
     /// The most sessions at a time. A connection for which there is no room takes the place of the
     /// session that lost its connection first; if all are connected, it is closed with 1013.
     pub max_sessions: usize,
@@ -111,6 +130,18 @@ pub struct Config {
     pub tick_work: usize,
 }
 
+/// Whether clients show tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Auth {
+    /// Tokens are not taken: `unsupported`.
+    Off,
+    /// Who shows a token is its user, and may do what it allows. Who shows none has a name of its
+    /// own choice, and may do everything but moderate.
+    Optional,
+    /// Without a token nothing is done for a client.
+    Required,
+}
+
 /// Whether plain text is published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PlainText {
@@ -136,6 +167,13 @@ impl Default for Config {
         Self {
             default_room: "lobby".parse().expect("a valid name"),
             plain_text: PlainText::Publish,
+            auth: Auth::Off,
+            hello_timeout: Duration::from_secs(10),
+            auth_grace: Duration::from_secs(25),
+            waiting_frames: 16,
+            waiting_bytes: 64 * KIB,
+            sessions_per_user: 100,
+            max_bans: 10_000,
             max_sessions: 1_000_000,
             max_rooms: 100_000,
             rooms_per_session: 64,
@@ -177,6 +215,9 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The longest ban: longer ones are cut to it.
+    pub const MAX_BAN: Duration = MAX_SPAN;
+
     /// Checks each limit, and the relations between them.
     ///
     /// # Errors
@@ -205,6 +246,10 @@ impl Config {
             ("history_entries", self.history_entries),
             ("tick_work", self.tick_work),
             ("max_keys", self.max_keys),
+            ("waiting_frames", self.waiting_frames),
+            ("waiting_bytes", self.waiting_bytes),
+            ("sessions_per_user", self.sessions_per_user),
+            ("max_bans", self.max_bans),
             ("signal_bytes", self.signal_bytes),
             ("message_burst", self.message_burst as usize),
             ("messages_per_second", self.messages_per_second as usize),
@@ -236,6 +281,7 @@ impl Config {
             ("history_age", self.history_age),
             ("key_age", self.key_age),
             ("signal_ttl", self.signal_ttl),
+            ("hello_timeout", self.hello_timeout),
             ("ping_after", self.ping_after),
             ("pong_wait", self.pong_wait),
             ("write_timeout", self.write_timeout),
@@ -253,6 +299,7 @@ impl Config {
         let spans = [
             ("resume_window", self.resume_window),
             ("presence_linger", self.presence_linger),
+            ("auth_grace", self.auth_grace),
             ("drain_pace", self.drain_pace),
             ("drain_notice", self.drain_notice),
             ("drain_spread", self.drain_spread),

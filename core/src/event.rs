@@ -1,11 +1,13 @@
 //! What a driver tells the hub. This file does not know what the hub makes of it.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::claims::Claims;
 use crate::name::Name;
 use crate::ticket::Entropy;
 
@@ -68,6 +70,13 @@ pub enum Event {
         /// Where it came from.
         conn: ConnId,
     },
+    /// The answer to a [`Command::Verify`](crate::Command::Verify).
+    Verified {
+        /// Who showed the token.
+        conn: ConnId,
+        /// What it is worth.
+        verdict: Verdict,
+    },
     /// `bytes` of frames are queued for `conn` because its socket is full.
     ///
     /// Counted as [`frame_len`](crate::frame_len) counts, without what the driver sends on its own
@@ -93,6 +102,11 @@ pub enum Event {
     },
     /// Time has passed, and nothing else happened.
     Tick,
+    /// An operator decided something.
+    Admin {
+        /// What is to be done.
+        action: AdminAction,
+    },
     /// Stop gracefully, within this span.
     Drain {
         /// The longest that the drain may take; zero closes everybody at the next tick.
@@ -106,6 +120,59 @@ pub struct Peer {
     /// The secret of the session, if this connection begins one: drawn by the system for this
     /// connection alone.
     pub entropy: Entropy,
+    /// What the token says that came with the upgrade request, and was verified. The hub ignores it
+    /// where [`auth`](crate::Config::auth) is off.
+    pub claims: Option<Box<Claims>>,
+}
+
+/// What a token is worth that a client showed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// It is authentic, and this is what it says.
+    Valid(Box<Claims>),
+    /// It was authentic, and is over.
+    Expired,
+    /// It is not to be believed, for whatever reason: the client is not told which.
+    Invalid,
+}
+
+/// What an operator decides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AdminAction {
+    /// Sends a user out of a room.
+    Kick {
+        /// The room.
+        room: Name,
+        /// Who has to go.
+        user: Name,
+    },
+    /// Sends a user out of a room, and lets nobody of that name in for a while.
+    Ban {
+        /// The room.
+        room: Name,
+        /// Who has to go.
+        user: Name,
+        /// How long; [`Config::MAX_BAN`](crate::Config::MAX_BAN) at the most.
+        lasting: Duration,
+    },
+    /// Takes out what an entry says. Its place in the log stays.
+    Remove {
+        /// The room.
+        room: Name,
+        /// The entry's place.
+        seq: u64,
+    },
+    /// Ends every session of a verified user with 4011. Drivers call a token of that user `Invalid`
+    /// from then on.
+    RevokeUser {
+        /// Whose sessions end.
+        user: Name,
+    },
+    /// Ends every session that goes by this token with 4011. Drivers call it `Invalid` from then on.
+    RevokeToken {
+        /// The token's id (`jti`).
+        token_id: String,
+    },
 }
 
 /// What a connection's URL and upgrade request asked for.

@@ -183,6 +183,7 @@ impl Hub {
             Event::Binary { conn } => self.binary(conn, commands),
             Event::Heard { conn } => self.heard(conn),
             Event::Backlog { conn, bytes } => self.backlog(conn, bytes as u64),
+            Event::Verified { .. } | Event::Admin { .. } => {}
             Event::Flushed => self.flushed(commands),
             Event::Disconnect { conn } => self.disconnect(conn),
             Event::Tick => self.tick(commands),

@@ -237,7 +237,7 @@ impl Scene {
         self.connections += 1;
         let conn = ConnId::new(self.connections);
         self.people.insert(name.to_owned(), conn);
-        let peer = Peer { entropy: Entropy::new(self.connections.into()) };
+        let peer = Peer { entropy: Entropy::new(self.connections.into()), claims: None };
         self.handle(Event::Connect { conn, peer, greeting });
     }
 
@@ -316,6 +316,11 @@ impl Scene {
             Command::Ping { conn } => {
                 if Some(conn) == client {
                     self.write("< (ping)");
+                }
+            }
+            Command::Verify { conn, token } => {
+                if Some(conn) == client {
+                    self.write(&format!("< (verify {token})"));
                 }
             }
             Command::Close { conn, code, .. } => {

@@ -73,8 +73,12 @@ impl Machine for Puppet {
                 let to = Recipients::Many { list: self.members.as_slice().into(), except: None };
                 commands.push(Command::Send { to, text: "tock".into() });
             }
-            Event::Binary { .. } | Event::Heard { .. } | Event::Backlog { .. } | Event::Flushed => {
-            }
+            Event::Binary { .. }
+            | Event::Heard { .. }
+            | Event::Backlog { .. }
+            | Event::Verified { .. }
+            | Event::Admin { .. }
+            | Event::Flushed => {}
         }
         // A test that has seen enough listens no more.
         let _unheard = self.events.send(event);

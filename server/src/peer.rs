@@ -11,7 +11,7 @@ use roundtable::{Entropy, Peer};
 pub fn peer() -> Peer {
     let mut bits = [0; 16];
     getrandom::fill(&mut bits).expect("the system gives randomness");
-    Peer { entropy: Entropy::new(u128::from_be_bytes(bits)) }
+    Peer { entropy: Entropy::new(u128::from_be_bytes(bits)), claims: None }
 }
 
 #[cfg(test)]

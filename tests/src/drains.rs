@@ -57,7 +57,7 @@ fn tick(table: &mut Table) -> Option<(Duration, Vec<(u64, Value)>)> {
         }
         Command::Close { conn, code, .. } => Some((conn.get(), json!(code.number()))),
         Command::Drained => None,
-        Command::Ping { .. } => panic!("{command:?} out of nowhere"),
+        Command::Ping { .. } | Command::Verify { .. } => panic!("{command:?} out of nowhere"),
     });
     Some((table.now.since_start(), told.collect()))
 }
@@ -161,7 +161,9 @@ fn a_drain_keeps_its_pace_whoever_left_before() {
                 Command::Send { .. } => notices.push(deadline),
                 Command::Close { .. } => closes.push(deadline),
                 Command::Drained => {}
-                Command::Ping { .. } => panic!("{command:?} out of nowhere"),
+                Command::Ping { .. } | Command::Verify { .. } => {
+                    panic!("{command:?} out of nowhere")
+                }
             }
         }
     }

@@ -279,7 +279,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         self.sockets[slot] = Some(Box::new(Socket::new(conn, client, latency, clock)));
         self.live += 1;
         self.audit.connect(slot, conn);
-        let peer = Peer { entropy: secret(self.origin.seed, self.minted) };
+        let peer = Peer { entropy: secret(self.origin.seed, self.minted), claims: None };
         self.hand_in(&Event::Connect { conn, peer, greeting: greeting.clone() });
     }
 

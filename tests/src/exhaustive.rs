@@ -338,7 +338,7 @@ impl Standing {
                         to.iter().for_each(|conn| self.moved(conn, text));
                     }
                 }
-                Command::Ping { .. } => {}
+                Command::Ping { .. } | Command::Verify { .. } => {}
                 Command::Close { conn, .. } => self.gone(*conn),
                 Command::Drained => self.drained = true,
             }

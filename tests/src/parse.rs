@@ -45,7 +45,9 @@ impl<'a> Reader<'a> {
     fn peer(&mut self) -> Option<Peer> {
         self.field("peer")?.field("entropy")?;
         let bits = u128::from_str_radix(self.word(), 16).ok()?;
-        Some(Peer { entropy: Entropy::new(bits) })
+        // Nobody in a simulation shows a token.
+        let claims = (self.field("claims")?.word() == "None").then_some(None)?;
+        Some(Peer { entropy: Entropy::new(bits), claims })
     }
 
     fn greeting(&mut self) -> Option<Greeting> {
@@ -168,7 +170,7 @@ mod tests {
             .prop_map(|(name, room, framing)| Greeting { name, room, framing });
         prop_oneof![
             (conn(), any::<u128>(), greeting).prop_map(|(conn, bits, greeting)| {
-                let peer = Peer { entropy: Entropy::new(bits) };
+                let peer = Peer { entropy: Entropy::new(bits), claims: None };
                 Event::Connect { conn, peer, greeting }
             }),
             (conn(), any::<String>()).prop_map(|(conn, text)| Event::Text { conn, text }),

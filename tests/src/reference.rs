@@ -80,7 +80,12 @@ impl Reference {
                 self.draining = true;
                 self.sessions.retain(Session::is_connected);
             }
-            Event::Heard { .. } | Event::Backlog { .. } | Event::Flushed | Event::Tick => {}
+            Event::Heard { .. }
+            | Event::Verified { .. }
+            | Event::Admin { .. }
+            | Event::Backlog { .. }
+            | Event::Flushed
+            | Event::Tick => {}
         }
         self.forget_the_past();
         core::mem::take(&mut self.out)

@@ -32,7 +32,9 @@ impl Table {
                     told.push(json!(code.number()));
                 }
                 Command::Send { .. } | Command::Close { .. } => {}
-                Command::Ping { .. } | Command::Drained => panic!("{command:?} out of nowhere"),
+                Command::Ping { .. } | Command::Verify { .. } | Command::Drained => {
+                    panic!("{command:?} out of nowhere")
+                }
             }
         }
         told

@@ -38,6 +38,7 @@ impl Observer for Count {
                 }
                 Command::Close { code, .. } => format!("close {}", code.reason()),
                 Command::Ping { .. } => "ping".to_owned(),
+                Command::Verify { .. } => "verify".to_owned(),
                 Command::Drained => "drained".to_owned(),
             };
             *self.0.entry(kind.trim().to_owned()).or_default() += 1;

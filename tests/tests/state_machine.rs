@@ -342,7 +342,7 @@ impl Observer for Watch {
                 Command::Close { conn, .. } => {
                     clients.remove(conn).map(|client| view.0.remove(&client));
                 }
-                Command::Ping { .. } | Command::Drained => {}
+                Command::Ping { .. } | Command::Verify { .. } | Command::Drained => {}
             }
         }
         if let Event::Disconnect { conn } = event {

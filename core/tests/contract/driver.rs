@@ -176,7 +176,7 @@ impl Driver {
         let room = if who == 3 { RoomChoice::None } else { RoomChoice::Default };
         let name = format!("p{who}").parse().ok();
         let greeting = Greeting { name, room, ..Greeting::default() };
-        let peer = Peer { entropy: Entropy::new(self.connections.into()) };
+        let peer = Peer { entropy: Entropy::new(self.connections.into()), claims: None };
         self.handle(Event::Connect { conn, peer, greeting });
     }
 
@@ -223,6 +223,7 @@ impl Driver {
                     self.heard.entry(conn).or_default().push(text.to_string());
                 }
             }
+            Command::Verify { conn, .. } => panic!("{conn:?} shows a token that is not taken"),
             Command::Ping { conn } => self.of(conn).1.queue.push_back(frame_len(0)),
             Command::Close { conn, queue: Queue::Flush | Queue::Drop, .. } => {
                 let who = self.of(conn).0;

@@ -165,7 +165,7 @@ impl World {
         }
         let person = Socket::new(conn);
         self.people.insert(name.to_owned(), person);
-        let peer = Peer { entropy: Entropy::new(self.connections.into()) };
+        let peer = Peer { entropy: Entropy::new(self.connections.into()), claims: None };
         self.handle(Event::Connect { conn, peer, greeting });
     }
 
@@ -209,6 +209,7 @@ impl World {
                 self.of(conn).queue.push_back(frame_len(0));
                 format!("ping {}", self.name(conn))
             }
+            Command::Verify { conn, token } => format!("verify {token} of {}", self.name(conn)),
             Command::Close { conn, code, queue } => {
                 let name = self.name(conn).to_owned();
                 let dropped = if queue == Queue::Drop { ", dropping" } else { "" };

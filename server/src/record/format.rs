@@ -26,7 +26,7 @@ use super::mask::{Redaction, Text};
 pub(crate) const MAGIC: &[u8] = b"roundtable recording\n";
 
 /// The version of the format, which follows.
-pub(crate) const VERSION: u16 = 2;
+pub(crate) const VERSION: u16 = 3;
 
 /// The bytes before a record's payload.
 const HEADER: usize = 9;
@@ -356,7 +356,7 @@ mod tests {
         let conn = ConnId::new(300);
         let room = RoomChoice::Named("lobby".parse().unwrap());
         let name = Some("ann".parse().unwrap());
-        let peer = Peer { entropy: Entropy::new(0x0102) };
+        let peer = Peer { entropy: Entropy::new(0x0102), claims: None };
         let events = [
             Event::Connect {
                 conn,
@@ -384,15 +384,15 @@ mod tests {
         write_mark(&mut bytes, Mark { events: 10_000, hash: u64::MAX });
         found.push(hex(&bytes));
         let expected = [
-            "2c00000089710f0bca010180cab5ee0100ac02000000000000000000000000000001020103616e6e02056c6f626279010104030201",
+            "2d000000888cc20201010180cab5ee0100ac0200000000000000000000000000000102000103616e6e02056c6f626279010104030201",
             "12000000b71167e5b3010180cab5ee0101ac020268690104030201",
             "0f000000aa775e2998010180cab5ee0102ac020104030201",
             "0f000000aae95e8354010180cab5ee0103ac020104030201",
-            "12000000b72504fba3010180cab5ee0104ac02f0a2040104030201",
-            "0d000000a89bcdd720010180cab5ee01050104030201",
-            "0f000000aa8d50631c010180cab5ee0106ac020104030201",
-            "0d000000a8906c1f6d010180cab5ee01070104030201",
-            "0f000000aa3dbdcbf3010180cab5ee01081e000104030201",
+            "12000000b7e5db7562010180cab5ee0105ac02f0a2040104030201",
+            "0d000000a835bf43a6010180cab5ee01060104030201",
+            "0f000000aa1350c9d0010180cab5ee0107ac020104030201",
+            "0d000000a845de499c010180cab5ee01080104030201",
+            "0f000000aa40baeeb1010180cab5ee010a1e000104030201",
             "0d000000a8258828d702904effffffffffffffffff01",
         ];
         assert_eq!(found, expected);

@@ -8,6 +8,7 @@
 //! | `Ping` | 1; the connection, 8 |
 //! | `Close` | 2; the connection, 8; the code, 2; 0 to flush, 1 to drop |
 //! | `Drained` | 3 |
+//! | `Verify` | 4; the connection, 8; the token's length, 8 |
 //!
 //! Their XXH3-64 is the answer's hash; its lower half stands behind the event, 1 in place of 0. An
 //! answer with commands makes the running hash the XXH3-64 of what it was before and the answer's
@@ -90,6 +91,12 @@ fn write<'a>(command: &'a Command, mask: impl Fn(&'a str) -> Cow<'a, str>, out: 
             });
         }
         Command::Drained => out.push(3),
+        // The recording holds the token masked: it is the same length, and other bytes.
+        Command::Verify { conn, token } => {
+            out.push(4);
+            out.extend_from_slice(&conn.get().to_le_bytes());
+            out.extend_from_slice(&(token.len() as u64).to_le_bytes());
+        }
     }
 }
 

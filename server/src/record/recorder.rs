@@ -197,7 +197,8 @@ impl<P: Parts> Tape<P> {
                 if publishes && greeting.framing == Framing::Lenient {
                     self.lenient.insert(*conn);
                 }
-                let peer = Peer { entropy: self.mask.secret(peer.entropy) };
+                let entropy = self.mask.secret(peer.entropy);
+                let peer = Peer { entropy, claims: peer.claims.clone() };
                 let event = Event::Connect { conn: *conn, peer, greeting: greeting.clone() };
                 return (Cow::Owned(event), Text::Kept);
             }
@@ -209,6 +210,8 @@ impl<P: Parts> Tape<P> {
             | Event::Heard { .. }
             | Event::Backlog { .. }
             | Event::Flushed
+            | Event::Verified { .. }
+            | Event::Admin { .. }
             | Event::Tick
             | Event::Drain { .. } => return (Cow::Borrowed(event), Text::Kept),
         };

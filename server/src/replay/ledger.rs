@@ -83,6 +83,8 @@ impl Ledger {
             | Event::Binary { .. }
             | Event::Heard { .. }
             | Event::Tick
+            | Event::Verified { .. }
+            | Event::Admin { .. }
             | Event::Drain { .. } => {}
         }
     }
@@ -104,7 +106,7 @@ impl Ledger {
                 Command::Close { conn, .. } => {
                     self.flows.remove(conn);
                 }
-                Command::Ping { .. } | Command::Drained => {}
+                Command::Ping { .. } | Command::Verify { .. } | Command::Drained => {}
             }
         }
         deliveries

@@ -43,8 +43,9 @@ impl Filter {
             | Event::Binary { conn }
             | Event::Heard { conn }
             | Event::Backlog { conn, .. }
+            | Event::Verified { conn, .. }
             | Event::Disconnect { conn } => Some(*conn),
-            Event::Flushed | Event::Tick | Event::Drain { .. } => None,
+            Event::Flushed | Event::Tick | Event::Admin { .. } | Event::Drain { .. } => None,
         };
         let room = match event {
             Event::Connect { greeting, .. } => match &greeting.room {
@@ -63,12 +64,17 @@ impl Filter {
         let is_of_conn = self.conns.is_empty()
             || match command {
                 Command::Send { to, .. } => to.iter().any(|conn| self.conns.contains(&conn)),
-                Command::Ping { conn } | Command::Close { conn, .. } => self.conns.contains(conn),
+                Command::Ping { conn }
+                | Command::Verify { conn, .. }
+                | Command::Close { conn, .. } => self.conns.contains(conn),
                 Command::Drained => false,
             };
         let room = match command {
             Command::Send { text, .. } => room_of(text),
-            Command::Ping { .. } | Command::Close { .. } | Command::Drained => None,
+            Command::Ping { .. }
+            | Command::Verify { .. }
+            | Command::Close { .. }
+            | Command::Drained => None,
         };
         is_of_conn && self.passes_room(room)
     }
@@ -109,6 +115,8 @@ pub(super) fn event_line(event: &Event) -> String {
         Event::Binary { conn } => format!("{conn:?} binary"),
         Event::Heard { conn } => format!("{conn:?} heard"),
         Event::Backlog { conn, bytes } => format!("{conn:?} backlog {bytes}"),
+        Event::Verified { conn, verdict } => format!("{conn:?} verified {verdict:?}"),
+        Event::Admin { action } => format!("admin {action:?}"),
         Event::Flushed => "flushed".to_owned(),
         Event::Disconnect { conn } => format!("{conn:?} disconnect"),
         Event::Tick => "tick".to_owned(),
@@ -122,6 +130,7 @@ pub(super) fn command_line(command: &Command) -> String {
         Command::Send { to: Recipients::One(conn), text } => format!("send to {conn:?}: {text}"),
         Command::Send { to, text } => format!("send to {}: {text}", crowd(to.iter())),
         Command::Ping { conn } => format!("ping {conn:?}"),
+        Command::Verify { conn, .. } => format!("verify {conn:?}"),
         Command::Close { conn, code, queue } => {
             let queue = match queue {
                 Queue::Flush => "flush",

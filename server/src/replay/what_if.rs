@@ -76,7 +76,10 @@ impl Fates {
                 Command::Close { conn, code, .. } => {
                     self.closed.entry(code.number()).or_default().insert(*conn);
                 }
-                Command::Send { .. } | Command::Ping { .. } | Command::Drained => {}
+                Command::Send { .. }
+                | Command::Ping { .. }
+                | Command::Verify { .. }
+                | Command::Drained => {}
             }
         }
     }

@@ -76,6 +76,8 @@ impl Transcript {
             Event::Heard { .. }
             | Event::Backlog { .. }
             | Event::Flushed
+            | Event::Verified { .. }
+            | Event::Admin { .. }
             | Event::Tick
             | Event::Drain { .. } => {}
         }
@@ -89,7 +91,7 @@ impl Transcript {
                     told.commands.push(format!("close {} {queue:?}", code.number()));
                     told.is_closed = true;
                 }
-                Command::Ping { .. } => {}
+                Command::Ping { .. } | Command::Verify { .. } => {}
                 Command::Drained => self.drained += 1,
             }
         }

@@ -71,6 +71,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
                 socket.note_ping();
                 socket.pinged_at = Some(awake);
             }
+            Command::Verify { .. } => panic!("{command:?} though `auth` is off"),
             Command::Close { conn, code, queue } => {
                 let slot = self.named(*conn, command);
                 self.close(slot, *code, *queue);
@@ -354,7 +355,12 @@ fn conn_of(event: &Event) -> Option<ConnId> {
         | Event::Binary { conn }
         | Event::Heard { conn }
         | Event::Backlog { conn, .. }
+        | Event::Verified { conn, .. }
         | Event::Disconnect { conn } => Some(*conn),
-        Event::Connect { .. } | Event::Flushed | Event::Tick | Event::Drain { .. } => None,
+        Event::Connect { .. }
+        | Event::Flushed
+        | Event::Tick
+        | Event::Admin { .. }
+        | Event::Drain { .. } => None,
     }
 }
