@@ -139,7 +139,9 @@ impl Shard {
         let mut deliveries = Deliveries::default();
         while let Ok(mut turn) = slot.turns.recv().await {
             self.carry_out(&mut turn, &mut deliveries);
-            // The answers of those that the turn reached have come, and belong to the next one.
+            // What those that the turn reached have said to it belongs to the next one: first the
+            // system tells of it, then their readers run.
+            future::yield_now().await;
             future::yield_now().await;
             if slot.answers.try_send(turn).is_err() {
                 return;
