@@ -86,7 +86,8 @@ pub struct Measurement {
     pub rss_peak_bytes: u64,
     /// What each connection added.
     pub rss_per_connection_bytes: f64,
-    /// The most that the machine's TCP sockets held in the window, beyond what they held before.
+    /// The most that the machine's TCP sockets held for a second in the window, beyond what they
+    /// held before.
     pub kernel_socket_bytes: Option<u64>,
     /// Upgrades with greetings in a second: of visitors, or of everybody at the beginning.
     pub handshakes_per_second: f64,

@@ -31,6 +31,9 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// What is there at so many looks in a row is held.
+const HELD_LOOKS: usize = 4;
+
 /// The share of the window that the generator runs, or wants to, when it has no time left.
 const SATURATED: f64 = 0.95;
 
@@ -153,15 +156,17 @@ impl Run {
         let mut look = self.crowd.now();
         let end = look + self.work.lasting;
         self.crowd.tally.measure(look, end);
-        let mut kernel = None;
+        let mut kernel = Vec::new();
         while look < end {
             look = end.min(look + LOOK);
             self.work_until(schedule, look)?;
-            kernel = kernel.max(process::kernel_socket_bytes());
+            kernel.extend(process::kernel_socket_bytes());
         }
+        // What is on its way at one moment is not held.
+        let held = kernel.chunks(HELD_LOOKS).filter_map(|looks| looks.iter().copied().min());
         let to = Look::take(self.pid)?;
         let visits = self.crowd.visits.greeted - greeted;
-        Ok(Seen { from, to, offered: self.sent - sent, visits, kernel })
+        Ok(Seen { from, to, offered: self.sent - sent, visits, kernel: held.max() })
     }
 
     /// Connects everybody, and lets the server settle.
