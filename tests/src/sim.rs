@@ -40,8 +40,23 @@ pub struct Plan {
 pub enum Mix {
     /// People who chat.
     Chat,
+    /// People on the way, who lose their connections all the time and come back.
+    Roam,
     /// Drawn for each run: which faults exist at all, and how often each comes.
     Swarm,
+}
+
+impl Mix {
+    /// Every mix, by its name.
+    pub const ALL: [(&str, Self); 3] =
+        [("swarm", Self::Swarm), ("chat", Self::Chat), ("roam", Self::Roam)];
+}
+
+impl fmt::Display for Mix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, _) = Self::ALL.into_iter().find(|(_, mix)| mix == self).expect("all are there");
+        f.write_str(name)
+    }
 }
 
 /// Which hub is simulated.
@@ -78,6 +93,7 @@ impl Plan {
     fn swarm(&self, rng: &mut Rng) -> Swarm {
         match self.mix {
             Mix::Chat => Swarm::chat(),
+            Mix::Roam => Swarm::roam(),
             Mix::Swarm => Swarm::draw(self.clients, rng),
         }
     }

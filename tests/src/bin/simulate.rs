@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     let plans = plans(&arguments);
     let jobs = *arguments.get_one::<u16>("jobs").expect("it has a default");
     let first = plans[0];
-    println!("seed {}, {} runs: {:?}", first.seed, plans.len(), first.mix);
+    println!("seed {}, {} runs: {}", first.seed, plans.len(), first.mix);
     // A broken invariant is reported below, once, and not at each step of the shrinking.
     std::panic::set_hook(Box::new(|_| {}));
     let began = Instant::now();
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
                 plan.seed,
                 plan.clients,
                 plan.span.as_secs() / 3600,
-                if plan.mix == Mix::Chat { "chat" } else { "swarm" },
+                plan.mix,
             );
             eprintln!("seed {} fails after {:?}: {again}", plan.seed, began.elapsed());
             eprintln!("{}\n\ncutting {} steps down", failure.message, failure.steps.len());
@@ -80,9 +80,9 @@ fn command() -> Command {
         .arg(
             Arg::new("mix")
                 .long("mix")
-                .value_parser(PossibleValuesParser::new(["swarm", "chat"]))
+                .value_parser(PossibleValuesParser::new(Mix::ALL.map(|(name, _)| name)))
                 .default_value("swarm")
-                .help("Whether each run draws its faults, or people just chat"),
+                .help("Whether each run draws its faults, people chat, or they do on the way"),
         )
 }
 
@@ -91,13 +91,14 @@ fn plans(arguments: &ArgMatches) -> Vec<Plan> {
     let seed = seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
     let runs = *arguments.get_one::<u32>("runs").expect("it has a default");
     let hours = *arguments.get_one::<u32>("hours").expect("it has a default");
-    let chat = arguments.get_one::<String>("mix").is_some_and(|mix| mix == "chat");
+    let name = arguments.get_one::<String>("mix").expect("it has a default");
+    let mix = Mix::ALL.into_iter().find(|(of, _)| of == name).expect("clap knows them all").1;
     let plan = |run: u32| Plan {
         seed: seed.wrapping_add(run.into()),
         clients: *arguments.get_one::<u16>("clients").expect("it has a default"),
         span: Duration::from_hours(hours.into()),
-        mix: if chat { Mix::Chat } else { Mix::Swarm },
-        hub: if chat { Kind::Single } else { Kind::Twin },
+        mix,
+        hub: if mix == Mix::Swarm { Kind::Twin } else { Kind::Single },
     };
     (0..runs).map(plan).collect()
 }

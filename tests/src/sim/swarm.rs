@@ -83,6 +83,18 @@ impl Swarm {
         }
     }
 
+    /// The same people on the way: most of what is lost is lost without a word, and they come back
+    /// within a minute.
+    pub(super) fn roam() -> Self {
+        Self {
+            habits: [30, 2, 0, 1, 65, 0, 1, 0],
+            every: Duration::from_secs(15),
+            stay: Duration::from_secs(20),
+            else_than_talk: 100,
+            ..Self::chat()
+        }
+    }
+
     /// Faults of every kind, some of them off, the others weighted wildly.
     pub(super) fn draw(clients: u16, rng: &mut Rng) -> Self {
         let mut habits = [0; Habit::ALL.len()];
