@@ -128,6 +128,7 @@ mod tests {
         for wrong in ["", "s_", &good[2..], &good[..34], &long, &past, &good.replace('z', "u")] {
             assert_eq!(wrong.parse::<Ticket>(), Err(NoTicket), "{wrong}");
         }
+        assert_eq!(NoTicket.to_string(), "not the `session` of a `welcome`");
         assert!("s_000000é00000000000000000000000005".parse::<Ticket>().is_err());
     }
 

@@ -23,13 +23,19 @@ mod known;
 mod limits;
 #[cfg(test)]
 mod liveness;
+#[cfg(test)]
+mod pages;
 pub mod parse;
+#[cfg(test)]
+mod plain;
 #[cfg(feature = "sockets")]
 pub mod proxy;
 pub mod reference;
 mod render;
 #[cfg(test)]
 mod resumes;
+#[cfg(test)]
+mod signals;
 pub mod sim;
 mod socket;
 pub mod strategy;

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use crate::table::Table;
 
+const NANO: Duration = Duration::from_nanos(1);
+
 /// Connects with a secret of its own, to no room. Returns the ticket.
 fn arrive(table: &mut Table, conn: u64) -> String {
     let greeting = Greeting { name: None, room: RoomChoice::None, framing: Framing::Strict };
@@ -32,7 +34,7 @@ fn is_back(told: &[Value]) -> bool {
 #[test]
 fn a_client_may_come_back_until_the_window_is_over() {
     let window = Duration::from_secs(20);
-    for (late, comes_back) in [(window - Duration::from_nanos(1), true), (window, false)] {
+    for (late, comes_back) in [(window.saturating_sub(NANO), true), (window, false)] {
         let mut table = Table::new(Config { resume_window: window, ..Config::default() });
         let ticket = arrive(&mut table, 1);
         assert_eq!(table.join(1, "lobby"), "joined");
@@ -62,6 +64,58 @@ fn nobody_comes_back_with_another_secret_or_to_another_place() {
         assert!(!is_back(&resume(&mut table, 2, &wrong)), "{wrong}");
     }
     assert!(is_back(&resume(&mut table, 2, &ticket)));
+}
+
+#[test]
+fn there_is_nothing_to_come_back_to_without_rooms_or_without_a_window() {
+    let mut table = Table::new(Config::default());
+    let ticket = arrive(&mut table, 1);
+    vanish(&mut table, 1);
+    arrive(&mut table, 2);
+    assert!(!is_back(&resume(&mut table, 2, &ticket)), "it was in no room");
+
+    let mut table = Table::new(Config { resume_window: Duration::ZERO, ..Config::default() });
+    let ticket = arrive(&mut table, 1);
+    table.join(1, "lobby");
+    arrive(&mut table, 2);
+    assert!(!is_back(&resume(&mut table, 2, &ticket)), "nor does it take over");
+    vanish(&mut table, 1);
+    assert!(!is_back(&resume(&mut table, 2, &ticket)));
+}
+
+#[test]
+fn a_name_is_kept_for_a_while_and_claimed_again() {
+    let linger = Duration::from_secs(5);
+    let config = Config { presence_linger: linger, ..Config::default() };
+    let name = |text: &str| Some(text.parse().expect("a name"));
+    let user = |told: &[Value]| told[0]["user"].as_str().expect("a welcome").to_owned();
+    for (late, others_get) in [(linger.saturating_sub(NANO), "ann-2"), (linger, "ann")] {
+        let mut table = Table::new(config.clone());
+        let ticket = table.connect_as(1, name("ann"))[0]["session"].clone();
+        table.join(1, "lobby");
+        vanish(&mut table, 1);
+        table.now = table.now + late;
+        assert_eq!(user(&table.connect_as(2, name("ann"))), others_get);
+        arrive(&mut table, 3);
+        let back = resume(&mut table, 3, ticket.as_str().expect("a ticket"));
+        let (own, next) = if others_get == "ann" { ("ann-2", "ann-2-2") } else { ("ann", "ann-3") };
+        assert_eq!(user(&back), own);
+        assert_eq!(user(&table.connect_as(4, name(own))), next, "the name is had again");
+    }
+}
+
+#[test]
+fn a_server_that_stops_keeps_no_name_for_who_is_away() {
+    let mut table = Table::new(Config::default());
+    table.connect_as(1, Some("ann".parse().expect("a name")));
+    table.join(1, "lobby");
+    arrive(&mut table, 2);
+    vanish(&mut table, 1);
+    let within = Duration::from_secs(30);
+    let (mut commands, drain) = (Vec::new(), Event::Drain { within });
+    table.hub.handle(table.now, drain, &mut commands);
+    let told = table.say(2, r#"{"type":"hello","name":"ann"}"#);
+    assert_eq!(told[0]["user"], json!("ann"), "{told:?}");
 }
 
 #[test]
