@@ -34,7 +34,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use roundtable::{Machine, RunAhead};
+use roundtable::{Event, Machine, RunAhead};
+use roundtable_server::auth::{Guarded, Tokens};
 use roundtable_server::{Door, Readiness, Settings};
 use smol::channel::{self, Receiver, Sender};
 use smol::{Async, future};
@@ -68,19 +69,23 @@ pub struct Server {
     shards: usize,
     stopper: Stopper,
     signals: Receiver<Signal>,
+    events: Receiver<Vec<Event>>,
 }
 
-/// What stops a server, from any thread.
+/// What stops a server, or has it read its keys again, from any thread.
 #[derive(Clone, Debug)]
 pub struct Stopper {
     is_draining: Arc<AtomicBool>,
     signals: Sender<Signal>,
+    events: Sender<Vec<Event>>,
+    tokens: Option<Arc<Tokens>>,
 }
 
 /// What all threads of a server read.
 struct Shared {
     settings: Settings,
     door: Door,
+    tokens: Option<Arc<Tokens>>,
     clock: Clock,
     is_draining: Arc<AtomicBool>,
 }
@@ -100,8 +105,18 @@ impl Server {
         let shards = shards.min(MAX_SHARDS);
         // Each shard rings at most once, and may be lost; and there is one stop.
         let (sender, signals) = channel::bounded(2 * shards + 1);
-        let stopper = Stopper { is_draining: Arc::default(), signals: sender };
-        Ok(Self { listener, settings: settings.clone(), shards, stopper, signals })
+        // Of each shard, one batch gathers and one is on its way.
+        let (events_in, events) = channel::bounded(shards);
+        let is_draining = Arc::default();
+        let stopper = Stopper { is_draining, signals: sender, events: events_in, tokens: None };
+        Ok(Self { listener, settings: settings.clone(), shards, stopper, signals, events })
+    }
+
+    /// Takes tokens, by these keys. Without, none is believed.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: Arc<Tokens>) -> Self {
+        self.stopper.tokens = Some(tokens);
+        self
     }
 
     /// Where it listens, with the port that the system picked.
@@ -113,7 +128,7 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// What stops this server.
+    /// What stops this server, or has it read the keys again that it takes tokens by.
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
     }
@@ -131,17 +146,18 @@ impl Server {
     /// # Panics
     ///
     /// If `machine` or a shard does: nobody could go on.
-    pub fn run<M: Machine>(self, mut machine: M) -> io::Result<()> {
-        let Self { listener, settings, shards: count, stopper, signals } = self;
+    pub fn run<M: Machine>(self, machine: M) -> io::Result<()> {
+        let Self { listener, settings, shards: count, stopper, signals, events } = self;
+        let Stopper { is_draining, signals: signals_in, events: events_in, tokens } = stopper;
+        let mut machine = Guarded::new(machine, tokens.clone());
         let listener = Async::new(listener)?;
         let shared = Arc::new(Shared {
-            door: Door::new(&settings),
+            door: Door::new(&settings, tokens.clone()),
+            tokens,
             clock: Clock::start(),
-            is_draining: stopper.is_draining,
+            is_draining,
             settings,
         });
-        // Of each shard, one batch gathers and one is on its way.
-        let (events_in, events) = channel::bounded(count);
         let most_events = (shared.settings.wire.event_queue / (2 * count)).max(1);
         let (shards, slots) = Shards::new(count);
         let drain_within = shared.settings.drain_within;
@@ -156,7 +172,7 @@ impl Server {
             let mut acceptor = Some(Acceptor { listener, shards: doors });
             for (index, (slot, admitted)) in slots.into_iter().zip(admitted).enumerate() {
                 let shared = Arc::clone(&shared);
-                let (events, signals) = (events_in.clone(), stopper.signals.clone());
+                let (events, signals) = (events_in.clone(), signals_in.clone());
                 let acceptor = acceptor.take();
                 let batch = Batch::new(most_events);
                 let start =
@@ -181,6 +197,21 @@ impl Stopper {
             // There is room for it; if the loop is gone, it has stopped.
             let _loop_is_gone = self.signals.try_send(Signal::Stop);
         }
+    }
+
+    /// Reads the keys and the revocations again, on this thread. Whoever is revoked is sent away.
+    pub fn reload(&self) {
+        let revoked = self.tokens.as_ref().map(|tokens| tokens.reload()).unwrap_or_default();
+        if !revoked.is_empty() {
+            let events = revoked.into_iter().map(|action| Event::Admin { action }).collect();
+            // If the loop is gone, everybody has been sent away.
+            let _loop_is_gone = self.events.send_blocking(events);
+        }
+    }
+
+    /// Whether there is anything to read again.
+    pub fn has_keys(&self) -> bool {
+        self.tokens.is_some()
     }
 }
 

@@ -9,7 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use roundtable::{Event, Greeting, Queue};
+use roundtable::{Claims, Event, Greeting, Peer, Queue};
 use roundtable_server::{Codec, Door, Input, Knock, peer};
 use smol::future::FutureExt as _;
 use smol::{Async, Timer, future};
@@ -25,6 +25,7 @@ struct Upgrade {
     /// The answer that says so.
     response: Vec<u8>,
     greeting: Greeting,
+    claims: Option<Box<Claims>>,
     /// What came behind the request's head: the first frames.
     behind: Vec<u8>,
 }
@@ -32,8 +33,8 @@ struct Upgrade {
 impl Upgrade {
     /// Its parts, without the box: a binding to what is in it would hold it to the end.
     #[expect(clippy::boxed_local, reason = "the box is to end here")]
-    fn into_parts(self: Box<Self>) -> (Greeting, Vec<u8>) {
-        (self.greeting, self.behind)
+    fn into_parts(self: Box<Self>) -> (Peer, Greeting, Vec<u8>) {
+        (peer(self.claims), self.greeting, self.behind)
     }
 }
 
@@ -63,7 +64,7 @@ enum Next<'a> {
     End(End),
 }
 
-type Waiting<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+pub(crate) type Waiting<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 /// The life of one socket.
 ///
@@ -94,7 +95,7 @@ async fn guarded<T>(task: Pin<Box<impl Future<Output = T>>>) -> Option<T> {
 
 /// Hands an event to the hub, unless it has forgotten the connection. What comes back is what must
 /// be awaited when there is no room for it.
-fn tell<'a>(shard: &'a Shard, conn: &Conn, event: Event) -> Option<Waiting<'a>> {
+pub(crate) fn tell<'a>(shard: &'a Shard, conn: &Conn, event: Event) -> Option<Waiting<'a>> {
     if conn.is_forgotten() {
         return None;
     }
@@ -142,9 +143,10 @@ async fn request(shard: &Shard, socket: &Async<TcpStream>) -> io::Result<Request
         match shard.shared.door.knock(shard.shared.readiness(), &head) {
             Knock::More => {}
             Knock::Answer(answer) => return Ok(Request::Answer(answer)),
-            Knock::Upgrade { response, greeting, consumed } => {
+            Knock::Upgrade { response, greeting, claims, consumed } => {
                 let behind = head.split_off(consumed);
-                return Ok(Request::Upgrade(Box::new(Upgrade { response, greeting, behind })));
+                let upgrade = Upgrade { response, greeting, claims, behind };
+                return Ok(Request::Upgrade(Box::new(upgrade)));
             }
         }
     }
@@ -166,13 +168,12 @@ async fn write_all(socket: &Async<TcpStream>, mut bytes: &[u8]) -> io::Result<()
 /// Tells the hub of the connection, and reads what the client says until it ends.
 async fn converse(shard: &Rc<Shard>, conn: &Rc<Conn>, upgrade: Box<Upgrade>) -> End {
     let clock = shard.shared.clock;
-    let (greeting, behind) = upgrade.into_parts();
+    let (peer, greeting, behind) = upgrade.into_parts();
     let mut codec = Box::new(Codec::new(&shard.shared.settings));
     let mut inputs = shard.inputs.take();
     codec.feed(clock.now(), &behind, &mut inputs);
     drop(behind);
-    if let Some(room) = tell(shard, conn, Event::Connect { conn: conn.id, peer: peer(), greeting })
-    {
+    if let Some(room) = tell(shard, conn, Event::Connect { conn: conn.id, peer, greeting }) {
         room.await;
     }
     let mut taken = Taken::Some;

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use roundtable::{CloseCode, ConnId, Event, Queue, Timestamp};
+use roundtable::{CloseCode, ConnId, Event, Queue, Timestamp, Verdict};
 use roundtable_server::{Frame, Input, frame};
 use smol::channel::{Receiver, Sender, bounded};
 use smol::{Async, LocalExecutor, Timer, future};
@@ -173,6 +173,9 @@ impl Shard {
                 self.flush_later(conn);
             }
         }
+        for (conn, token) in turn.tokens.drain(..) {
+            self.spawn(Rc::clone(self).verify(conn, token));
+        }
         for (conn, code, queue) in turn.closes.drain(..) {
             self.close(conn, code, queue);
         }
@@ -181,6 +184,18 @@ impl Shard {
             let level = self.table.borrow().get(conn)?.take_level()?;
             Some((conn, level))
         }));
+    }
+
+    /// Verifies a token, in a task of its own: the others of this shard have their turns between one
+    /// signature and the next.
+    async fn verify(self: Rc<Self>, conn: ConnId, token: Box<str>) {
+        let Some(conn) = self.table.borrow().get(conn).map(Rc::clone) else { return };
+        // Without keys nobody is believed.
+        let tokens = self.shared.tokens.as_ref();
+        let verdict = tokens.map_or(Verdict::Invalid, |tokens| tokens.verify(&token));
+        if let Some(room) = reader::tell(&self, &conn, Event::Verified { conn: conn.id, verdict }) {
+            room.await;
+        }
     }
 
     /// Closes a connection for the hub, which has forgotten it: its reader waits for the peer's

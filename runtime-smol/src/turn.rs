@@ -19,6 +19,8 @@ pub(crate) struct Turn {
     /// The connections that the machine has been told of. What it says to them at once is among the
     /// sends; if that is nothing, they still wait for the answer to their upgrade.
     pub(crate) connects: Vec<ConnId>,
+    /// The tokens to verify, each for its connection.
+    pub(crate) tokens: Vec<(ConnId, Box<str>)>,
     /// The connections to close, after the sends: the machine names them in no later command.
     pub(crate) closes: Vec<(ConnId, CloseCode, Queue)>,
     /// The way back: levels to report.
@@ -104,8 +106,11 @@ impl Shards {
         match command {
             Command::Send { to, text } => self.sends.text(&to, &text),
             Command::Ping { conn } => self.sends.ping(&Recipients::One(conn)),
-            // `auth` is off: the hub asks for no verdict.
-            Command::Verify { .. } => {}
+            Command::Verify { conn, token } => {
+                let link = &mut self.links[shard_of(conn)];
+                link.touched = true;
+                link.next.tokens.push((conn, token));
+            }
             Command::Close { conn, code, queue } => {
                 let link = &mut self.links[shard_of(conn)];
                 link.touched = true;

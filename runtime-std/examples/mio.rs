@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Token};
-use roundtable::{Command, ConnId, Event, Hub, Queue, Timestamp};
+use roundtable::{Command, ConnId, Event, Hub, Queue, Timestamp, Verdict};
 use roundtable_server::{
     Codec, Door, Frame, Input, Knock, Outbox, Readiness, Settings, cli, frame, peer,
 };
@@ -36,7 +36,7 @@ pub(crate) fn serve(
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut server = Server {
         settings,
-        door: Door::new(settings),
+        door: Door::new(settings, None),
         hub: cli::hub(settings),
         start: Instant::now(),
         conns: BTreeMap::new(),
@@ -149,9 +149,9 @@ impl Server<'_> {
                 conn.stream.write_all(&answer)?;
                 conn.cut_at = Some(now + self.settings.wire.close_timeout);
             }
-            Knock::Upgrade { response, greeting, consumed } => {
+            Knock::Upgrade { response, greeting, claims, consumed } => {
                 conn.stream.write_all(&response)?;
-                self.handle(Event::Connect { conn: id, peer: peer(), greeting });
+                self.handle(Event::Connect { conn: id, peer: peer(claims), greeting });
                 return self.take(id, &head[consumed..]);
             }
         }
@@ -184,8 +184,10 @@ impl Server<'_> {
                 Command::Ping { conn } => {
                     self.with(conn, |conn| conn.outbox.push(frame::ping()));
                 }
-                // `auth` is off: the hub asks for no verdict.
-                Command::Verify { .. } => {}
+                // Nobody is believed here: there are no keys.
+                Command::Verify { conn, .. } => {
+                    self.handle(Event::Verified { conn, verdict: Verdict::Invalid });
+                }
                 Command::Close { conn, code, queue } => {
                     self.close(conn, queue, frame::close(code));
                 }

@@ -4,9 +4,11 @@
 //! - One thread accepts, and one small thread per connection reads (`reader`): bytes become events.
 //! - One thread, the caller of [`Server::run`], owns the machine and does all writing (`turn`,
 //!   `sockets`): commands become bytes, sent without ever waiting for a peer.
+//! - One thread verifies the tokens that come in frames (`verifier`); one that comes with the request
+//!   is its reader's to verify.
 //! - One thread waits for the sockets that are full (`flusher`), and only says when they are not.
 //!
-//! Who waits for whom: readers and the flusher wait for room in the one bounded queue of notes; the
+//! Who waits for whom: readers, the verifier and the flusher wait for room in the one bounded queue of notes; the
 //! owner of the machine takes from that queue and waits for nobody. So nothing waits in a circle.
 
 mod accept;
@@ -15,6 +17,7 @@ mod flusher;
 mod reader;
 mod sockets;
 mod turn;
+mod verifier;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -22,8 +25,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use roundtable::Machine;
-use roundtable_server::{Readiness, Settings};
+use roundtable::{Event, Machine};
+use roundtable_server::auth::{Guarded, Tokens};
+use roundtable_server::{Door, Readiness, Settings};
 use socket2::{Domain, Socket, Type};
 
 use accept::Acceptor;
@@ -38,20 +42,24 @@ const LISTEN_BACKLOG: i32 = 1024;
 pub struct Server {
     listener: TcpListener,
     settings: Settings,
+    tokens: Option<Arc<Tokens>>,
     notes: SyncSender<Note>,
     inbox: Receiver<Note>,
 }
 
-/// Stops a server gracefully, from any thread.
+/// Stops a server gracefully, or has it read its keys again, from any thread.
 #[derive(Clone, Debug)]
 pub struct Stopper {
     notes: SyncSender<Note>,
+    tokens: Option<Arc<Tokens>>,
 }
 
 /// What every thread of a server knows.
 #[derive(Debug)]
 struct Shared {
     settings: Settings,
+    door: Door,
+    tokens: Option<Arc<Tokens>>,
     clock: Clock,
     is_draining: AtomicBool,
 }
@@ -68,7 +76,13 @@ impl Server {
         socket.bind(&settings.listen.into())?;
         socket.listen(LISTEN_BACKLOG)?;
         let (notes, inbox) = sync_channel(settings.wire.event_queue);
-        Ok(Self { listener: socket.into(), settings: settings.clone(), notes, inbox })
+        Ok(Self { listener: socket.into(), settings: settings.clone(), tokens: None, notes, inbox })
+    }
+
+    /// Takes tokens, by these keys. Without, none is believed.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Arc<Tokens>) -> Self {
+        Self { tokens: Some(tokens), ..self }
     }
 
     /// Where the server listens, with the port that the system picked.
@@ -80,9 +94,9 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// What stops this server.
+    /// What stops this server, or has it read the keys again that it takes tokens by.
     pub fn stopper(&self) -> Stopper {
-        Stopper { notes: self.notes.clone() }
+        Stopper { notes: self.notes.clone(), tokens: self.tokens.clone() }
     }
 
     /// Serves with `machine`, on this thread, until it has drained.
@@ -91,9 +105,12 @@ impl Server {
     ///
     /// If the system refuses what a server cannot do without, at the start.
     pub fn run<M: Machine>(self, machine: M) -> io::Result<()> {
-        let Self { listener, settings, notes, inbox } = self;
+        let Self { listener, settings, tokens, notes, inbox } = self;
+        let machine = Guarded::new(machine, tokens.clone());
         let shared = Arc::new(Shared {
+            door: Door::new(&settings, tokens.clone()),
             settings,
+            tokens,
             clock: Clock::start(),
             is_draining: AtomicBool::new(false),
         });
@@ -109,6 +126,20 @@ impl Stopper {
     pub fn stop(&self) {
         // A server that is gone has stopped.
         let _stopped = self.notes.send(Note::Stop);
+    }
+
+    /// Reads the keys and the revocations again, on this thread. Whoever is revoked is sent away.
+    pub fn reload(&self) {
+        let revoked = self.tokens.as_ref().map(|tokens| tokens.reload());
+        for action in revoked.into_iter().flatten() {
+            // A server that is gone has sent everybody away.
+            let _stopped = self.notes.send(Note::Event(Event::Admin { action }));
+        }
+    }
+
+    /// Whether there is anything to read again.
+    pub fn has_keys(&self) -> bool {
+        self.tokens.is_some()
     }
 }
 

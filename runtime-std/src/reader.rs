@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{SendError, SyncSender};
 use std::time::Duration;
 
-use roundtable::{ConnId, Event, Greeting, Timestamp};
-use roundtable_server::{Codec, Door, Input, Knock};
+use roundtable::{ConnId, Event, Greeting, Peer, Timestamp};
+use roundtable_server::{Codec, Door, Input, Knock, peer};
 use tracing::debug;
 
 use crate::Shared;
@@ -16,6 +16,14 @@ use crate::turn::Note;
 
 /// What is read at a time.
 const BUFFER_BYTES: usize = 4096;
+
+/// An upgrade that was granted.
+struct Opened {
+    peer: Peer,
+    greeting: Greeting,
+    /// What came behind the request.
+    rest: Vec<u8>,
+}
 
 /// Reads one connection to its end.
 pub(crate) fn read(
@@ -29,10 +37,10 @@ pub(crate) fn read(
         Ok(None) => return linger(stream, shared),
         Err(error) => return debug!(conn = conn.get(), %error, "no request"),
     };
-    let (greeting, rest) = opened;
+    let Opened { peer, greeting, rest } = opened;
     // A panic in here ends this connection only, and the owner must hear of it.
     let goodbye = Goodbye { conn, notes };
-    if notes.send(Note::Opened { conn, stream: stream.clone(), greeting }).is_ok() {
+    if notes.send(Note::Opened { conn, stream: stream.clone(), peer, greeting }).is_ok() {
         let mut reader = Reader { conn, notes, shared, codec: Codec::new(&shared.settings) };
         if let Err(error) = reader.run(stream, &rest) {
             debug!(conn = conn.get(), %error, "reading ends");
@@ -42,20 +50,20 @@ pub(crate) fn read(
 }
 
 /// Takes the request head and answers it. What is no upgrade ends here.
-fn open(mut stream: &TcpStream, shared: &Shared) -> io::Result<Option<(Greeting, Vec<u8>)>> {
-    let door = Door::new(&shared.settings);
+fn open(mut stream: &TcpStream, shared: &Shared) -> io::Result<Option<Opened>> {
     let deadline = shared.clock.now() + shared.settings.wire.head_timeout;
     let mut source = Source::new(stream, shared);
     let mut head = Vec::new();
     let mut buffer = [0; 1024];
     let answer = loop {
-        match door.knock(shared.readiness(), &head) {
+        match shared.door.knock(shared.readiness(), &head) {
             Knock::More => {}
             Knock::Answer(answer) => break answer,
-            Knock::Upgrade { response, greeting, consumed } => {
+            Knock::Upgrade { response, greeting, claims, consumed } => {
                 stream.set_write_timeout(Some(shared.settings.wire.head_timeout))?;
                 stream.write_all(&response)?;
-                return Ok(Some((greeting, head.split_off(consumed))));
+                let (peer, rest) = (peer(claims), head.split_off(consumed));
+                return Ok(Some(Opened { peer, greeting, rest }));
             }
         }
         match source.read(&mut buffer, Some(deadline))? {

@@ -7,18 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use roundtable::{Command, ConnId, Event, Greeting, Machine, Recipients};
-use roundtable_server::{Frame, Sends, frame, peer};
+use roundtable::{Command, ConnId, Event, Greeting, Machine, Peer, Recipients};
+use roundtable_server::{Frame, Sends, frame};
 use tracing::{debug, info};
 
 use crate::Shared;
 use crate::sockets::Sockets;
+use crate::verifier::Verifier;
 
 /// What the other threads tell the owner.
 #[derive(Debug)]
 pub(crate) enum Note {
     /// The upgrade is done; from here on the owner writes.
-    Opened { conn: ConnId, stream: Arc<TcpStream>, greeting: Greeting },
+    Opened { conn: ConnId, stream: Arc<TcpStream>, peer: Peer, greeting: Greeting },
     /// Something for the machine.
     Event(Event),
     /// A ping came: this is the answer.
@@ -37,6 +38,7 @@ pub(crate) enum Note {
 pub(crate) struct Owner<M> {
     machine: M,
     sockets: Sockets,
+    verifier: Verifier,
     commands: Vec<Command>,
     /// What was commanded, and is not queued for its sockets yet.
     sends: Sends,
@@ -50,9 +52,10 @@ impl<M: Machine> Owner<M> {
         shared: Arc<Shared>,
         notes: SyncSender<Note>,
     ) -> io::Result<Self> {
-        let sockets = Sockets::new(&shared.settings, notes)?;
+        let sockets = Sockets::new(&shared.settings, notes.clone())?;
+        let verifier = Verifier::start(notes, shared.clone())?;
         let (commands, sends) = (Vec::new(), Sends::default());
-        Ok(Self { machine, sockets, commands, sends, shared, is_drained: false })
+        Ok(Self { machine, sockets, verifier, commands, sends, shared, is_drained: false })
     }
 
     /// Takes turns until the machine has drained and every socket is closed.
@@ -96,10 +99,10 @@ impl<M: Machine> Owner<M> {
 
     fn take(&mut self, note: Note) {
         match note {
-            Note::Opened { conn, stream, greeting } => {
+            Note::Opened { conn, stream, peer, greeting } => {
                 debug!(conn = conn.get(), "connected");
                 self.sockets.add(conn, stream);
-                self.handle(Event::Connect { conn, peer: peer(), greeting });
+                self.handle(Event::Connect { conn, peer, greeting });
             }
             Note::Event(event) => self.handle(event),
             Note::Pong { conn, frame } => self.sockets.pong(conn, frame),
@@ -136,8 +139,7 @@ impl<M: Machine> Owner<M> {
             match command {
                 Command::Send { to, text } => self.sends.text(&to, &text),
                 Command::Ping { conn } => self.sends.ping(&Recipients::One(conn)),
-                // `auth` is off: the hub asks for no verdict.
-                Command::Verify { .. } => {}
+                Command::Verify { conn, token } => self.verifier.verify(conn, token),
                 Command::Close { conn, code, queue } => {
                     debug!(
                         conn = conn.get(),

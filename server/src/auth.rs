@@ -4,6 +4,8 @@
 pub mod command;
 mod crypto;
 mod keys;
+mod revoked;
+mod tokens;
 
 use std::fmt;
 use std::path::Path;
@@ -14,6 +16,8 @@ use roundtable::{Claims, Grant, Name, NameError};
 use serde::Deserialize;
 
 use keys::Key;
+
+pub use tokens::{Guarded, Sources, Tokens};
 
 /// The longest token that is looked at, in bytes: one fits into a request's head.
 pub const MAX_TOKEN_BYTES: usize = 6 * 1024;
@@ -64,6 +68,8 @@ pub enum Refusal {
     Audience,
     /// Somebody else made it (`iss`).
     Issuer,
+    /// It, or all tokens of its user, are taken back.
+    Revoked,
     /// A claim is missing, or is not of its form.
     Claim {
         /// What is wrong with it.
@@ -83,6 +89,7 @@ impl fmt::Display for Refusal {
             Self::NotYetValid => f.write_str("not valid yet (`nbf`)"),
             Self::Audience => f.write_str("for somebody else (`aud`)"),
             Self::Issuer => f.write_str("from somebody else (`iss`)"),
+            Self::Revoked => f.write_str("revoked"),
             Self::Claim { why } => f.write_str(why),
         }
     }

@@ -4,12 +4,16 @@
 //! Every answer but the upgrade closes the connection, so that nothing behind a request is ever
 //! taken for another one.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use httparse::{Error, Request, Status};
 use roundtable::protocol::SUBPROTOCOL;
-use roundtable::{Framing, Greeting, Name, RoomChoice};
+use roundtable::{Claims, Framing, Greeting, Name, RoomChoice, Verdict};
 use tungstenite::handshake::derive_accept_key;
 
 use crate::answer;
+use crate::auth::Tokens;
 use crate::page;
 use crate::settings::{Origins, Settings};
 
@@ -21,6 +25,7 @@ const MAX_HEADERS: usize = 64;
 pub struct Door {
     origins: Origins,
     head_bytes: usize,
+    tokens: Option<Arc<Tokens>>,
 }
 
 /// Whether new connections are wanted.
@@ -45,18 +50,28 @@ pub enum Knock {
         response: Vec<u8>,
         /// What the client asked for.
         greeting: Greeting,
+        /// What its token said, if it sent one.
+        claims: Option<Box<Claims>>,
         /// How long the head was; what came behind it are frames.
         consumed: usize,
     },
+}
+
+/// A request that is granted.
+struct Opened {
+    response: Vec<u8>,
+    greeting: Greeting,
+    claims: Option<Box<Claims>>,
 }
 
 /// The answer to a request that is not granted.
 type Refusal = Vec<u8>;
 
 impl Door {
-    /// A door as the settings want it.
-    pub fn new(settings: &Settings) -> Self {
-        Self { origins: settings.allow_origin.clone(), head_bytes: settings.wire.head_bytes }
+    /// A door as the settings want it, that verifies tokens by `tokens` and takes none without.
+    pub fn new(settings: &Settings, tokens: Option<Arc<Tokens>>) -> Self {
+        let (origins, head_bytes) = (settings.allow_origin.clone(), settings.wire.head_bytes);
+        Self { origins, head_bytes, tokens }
     }
 
     /// Looks at all that has come so far.
@@ -95,7 +110,9 @@ impl Door {
             _ => Err(plain_request(readiness, request, path)),
         });
         match opened {
-            Ok((response, greeting)) => Knock::Upgrade { response, greeting, consumed },
+            Ok(Opened { response, greeting, claims }) => {
+                Knock::Upgrade { response, greeting, claims, consumed }
+            }
             // RFC 9110 §9.3.2.
             Err(answer) if request.method == Some("HEAD") => {
                 Knock::Answer(answer::without_body(answer))
@@ -110,7 +127,7 @@ impl Door {
         readiness: Readiness,
         request: &Request<'_, '_>,
         query: &str,
-    ) -> Result<(Vec<u8>, Greeting), Refusal> {
+    ) -> Result<Opened, Refusal> {
         if request.method != Some("GET") {
             return Err(answer::plain(405, "only GET is answered here\n", &[("Allow", "GET")]));
         }
@@ -132,8 +149,42 @@ impl Door {
         if offers {
             greeting.framing = Framing::Strict;
         }
+        // Last, since it costs the most.
+        let claims = self.claims(request, query)?;
         let accept = derive_accept_key(key.as_bytes());
-        Ok((answer::switching(&accept, offers.then_some(SUBPROTOCOL)), greeting))
+        let response = answer::switching(&accept, offers.then_some(SUBPROTOCOL));
+        Ok(Opened { response, greeting, claims })
+    }
+
+    /// What the token of a request says. Who sends none may still send one in a frame: whether one is
+    /// needed is the hub's to know.
+    fn claims(
+        &self,
+        request: &Request<'_, '_>,
+        query: &str,
+    ) -> Result<Option<Box<Claims>>, Refusal> {
+        let by_query = form_urlencoded::parse(query.as_bytes())
+            .filter(|(field, value)| field == "token" && !value.is_empty())
+            .map(|(_, token)| token);
+        let Some(tokens) = &self.tokens else {
+            // What else stands in `Authorization` may be for a proxy; a token in the URL is for us,
+            // and its sender must not believe that it was looked at.
+            return match by_query.count() {
+                0 => Ok(None),
+                _ => Err(answer::plain(400, "this server takes no tokens\n", &[])),
+            };
+        };
+        let by_header = the_only(request, "Authorization")?.and_then(bearer);
+        let mut given = by_header.map(Cow::Borrowed).into_iter().chain(by_query);
+        let Some(token) = given.next() else { return Ok(None) };
+        // RFC 6750 §2.
+        if given.next().is_some() {
+            return Err(answer::plain(400, "one token is enough\n", &[]));
+        }
+        match tokens.verify(&token) {
+            Verdict::Valid(claims) => Ok(Some(claims)),
+            Verdict::Expired | Verdict::Invalid => Err(unauthorized()),
+        }
     }
 
     /// A page may connect if it comes from here, or from an origin that is allowed. What is no
@@ -191,6 +242,19 @@ fn upgrade_required() -> Vec<u8> {
         ("Sec-WebSocket-Version", "13"),
     ];
     answer::plain(426, "this is a WebSocket, of version 13 over HTTP/1.1\n", &headers)
+}
+
+/// One answer for all that may be wrong with a token: who guesses learns nothing (RFC 6750 §3.1).
+fn unauthorized() -> Vec<u8> {
+    let headers = [("WWW-Authenticate", "Bearer error=\"invalid_token\"")];
+    answer::plain(401, "this token is not accepted\n", &headers)
+}
+
+/// The token in an `Authorization` that holds one (RFC 6750 §2.1). Other schemes are for the proxies
+/// in front.
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    Some(trim(token)).filter(|_| scheme.eq_ignore_ascii_case("Bearer"))
 }
 
 fn unavailable(words: &str) -> Vec<u8> {

@@ -8,7 +8,7 @@ mod values;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use roundtable::Config;
+use roundtable::{Auth, Config};
 
 use crate::log;
 
@@ -134,6 +134,10 @@ impl Settings {
             let remedy = "must be error, warn, info, debug, trace, off, or a filter like \
                           roundtable=debug,warn";
             return Err(self.fault("log", remedy));
+        }
+        // Who asks for tokens must not believe that they keep anybody out.
+        if self.hub.auth != Auth::Off {
+            return Err(self.fault("auth", "must be off: the hub does not go by tokens"));
         }
         self.hub.validate().map_err(|error| self.fault(error.setting(), error.remedy()))
     }

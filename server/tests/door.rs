@@ -199,7 +199,7 @@ fn noise_is_no_request() {
 
 #[test]
 fn while_draining_nobody_new_is_let_in() {
-    let door = Door::new(&Settings::default());
+    let door = Door::new(&Settings::default(), None);
     let asked = |request: &[u8]| parts(knock_at(&door, Readiness::Draining, request));
     for request in [handshake("/ws", &[]), plain("GET /readyz HTTP/1.1")] {
         let (status, headers, _) = asked(&request);

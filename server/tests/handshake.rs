@@ -105,7 +105,7 @@ fn a_first_frame_right_behind_the_head_is_read() {
     let frame = [0x81, 0x82, 0, 0, 0, 0, b'h', b'i'];
     let bytes = [&*head, &frame].concat();
     let Knock::Upgrade { consumed, .. } = knock(&head) else { panic!("no upgrade") };
-    let door = Door::new(&Settings::default());
+    let door = Door::new(&Settings::default(), None);
     let Knock::Upgrade { consumed: with_frame, .. } = door.knock(Readiness::Serving, &bytes) else {
         panic!("no upgrade")
     };
@@ -220,7 +220,7 @@ fn allowed_origins_may_connect() {
     let mut settings = Settings::default();
     let from = |origin: &str| handshake("/ws", &[&format!("Origin: {origin}")]);
     settings.allow_origin = "https://a.example,http://b.example:8080".parse().unwrap();
-    let door = Door::new(&settings);
+    let door = Door::new(&settings, None);
     let is_open = |door: &Door, origin: &str| {
         matches!(knock_at(door, Readiness::Serving, &from(origin)), Knock::Upgrade { .. })
     };
@@ -230,5 +230,5 @@ fn allowed_origins_may_connect() {
     assert!(!is_open(&door, "http://a.example"));
     assert!(!is_open(&door, "http://b.example"));
     settings.allow_origin = "*".parse().unwrap();
-    assert!(is_open(&Door::new(&settings), "null"));
+    assert!(is_open(&Door::new(&settings, None), "null"));
 }

@@ -108,6 +108,8 @@ fn each_wrong_word_is_one_clear_line() {
         ("--listen", "8080", "must be an address and a port, like 127.0.0.1:8080"),
         ("--default-room", " ", "a name needs at least one visible character"),
         ("--plain-text", "yes", "must be publish or refuse"),
+        ("--auth", "on", "must be off, optional or required"),
+        ("--auth", "required", "must be off: the hub does not go by tokens"),
         (
             "--log",
             "verbose",

@@ -53,6 +53,8 @@ pub(super) const ROWS: &[Row] = &[
         "The longest that a graceful stop may take"),
     row!("Server", shards, [shards]: usize,
         "How many threads read and write sockets (runtime-smol); 0 is one a core"),
+    row!("Tokens", auth, [hub.auth]: roundtable::Auth,
+        "Whether tokens are taken: off, from who has one (optional), or from everybody (required)"),
     row!("Tokens", hello_timeout, [hub.hello_timeout]: std::time::Duration,
         "How long who must show a token may take; then close 4502"),
     row!("Tokens", auth_grace, [hub.auth_grace]: std::time::Duration,

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use roundtable::{Name, PlainText};
+use roundtable::{Auth, Name, PlainText};
 
 /// A value that can be set by text.
 pub(super) trait Value: Sized {
@@ -230,6 +230,27 @@ impl Value for LogFormat {
         match self {
             Self::Text => "text".into(),
             Self::Json => "json".into(),
+        }
+    }
+}
+
+impl Value for Auth {
+    const FORM: &'static str = "off|optional|required";
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            "optional" => Ok(Self::Optional),
+            "required" => Ok(Self::Required),
+            _ => Err("must be off, optional or required".into()),
+        }
+    }
+
+    fn write(&self) -> String {
+        match self {
+            Self::Off => "off".into(),
+            Self::Optional => "optional".into(),
+            Self::Required => "required".into(),
         }
     }
 }

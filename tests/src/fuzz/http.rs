@@ -19,7 +19,7 @@ pub fn http(bytes: &[u8]) {
     let readiness = if flags & 1 == 0 { Readiness::Serving } else { Readiness::Draining };
     let mut settings = Settings::default();
     settings.wire.head_bytes = HEAD_BYTES;
-    let door = Door::new(&settings);
+    let door = Door::new(&settings, None);
     let whole = door.knock(readiness, head);
     let longest = head.len().min(HEAD_BYTES + 1);
     let first = (0..=longest)
