@@ -27,8 +27,17 @@ pub enum CloseCode {
     Drain,
     /// 4003: the queues of all connections together grew past the budget.
     MemoryPressure,
+    /// 4010: the token expired, and no fresh one came.
+    AuthExpired,
+    /// 4011: the token or its user was revoked, or a user with a token came whose name was made up
+    /// here.
+    AuthRevoked,
     /// 4029: too many messages refused by the rate limits, or too many frames.
     RateLimited,
+    /// 4501: the token that was needed is not valid.
+    Unauthorized,
+    /// 4502: the token that was needed did not come.
+    HelloTimeout,
     /// 4503: another connection came back to the session.
     SessionTaken,
 }
@@ -44,7 +53,7 @@ pub(crate) enum Fate {
 
 impl CloseCode {
     /// Every code, in the order of the numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::Normal,
         Self::Protocol,
         Self::NoBinary,
@@ -55,16 +64,22 @@ impl CloseCode {
         Self::SlowConsumer,
         Self::Drain,
         Self::MemoryPressure,
+        Self::AuthExpired,
+        Self::AuthRevoked,
         Self::RateLimited,
+        Self::Unauthorized,
+        Self::HelloTimeout,
         Self::SessionTaken,
     ];
 
     /// What becomes of the session whose connection is closed.
     pub(crate) const fn fate(self) -> Fate {
         match self {
-            Self::PingTimeout | Self::SlowConsumer | Self::MemoryPressure | Self::SessionTaken => {
-                Fate::Lost
-            }
+            Self::PingTimeout
+            | Self::SlowConsumer
+            | Self::MemoryPressure
+            | Self::AuthExpired
+            | Self::SessionTaken => Fate::Lost,
             Self::Normal
             | Self::Protocol
             | Self::NoBinary
@@ -72,7 +87,10 @@ impl CloseCode {
             | Self::TooBig
             | Self::TryLater
             | Self::Drain
-            | Self::RateLimited => Fate::Over,
+            | Self::AuthRevoked
+            | Self::RateLimited
+            | Self::Unauthorized
+            | Self::HelloTimeout => Fate::Over,
         }
     }
 
@@ -89,7 +107,11 @@ impl CloseCode {
             Self::SlowConsumer => 4001,
             Self::Drain => 4002,
             Self::MemoryPressure => 4003,
+            Self::AuthExpired => 4010,
+            Self::AuthRevoked => 4011,
             Self::RateLimited => 4029,
+            Self::Unauthorized => 4501,
+            Self::HelloTimeout => 4502,
             Self::SessionTaken => 4503,
         }
     }
@@ -107,7 +129,11 @@ impl CloseCode {
             Self::SlowConsumer => "slow_consumer",
             Self::Drain => "drain",
             Self::MemoryPressure => "memory_pressure",
+            Self::AuthExpired => "auth_expired",
+            Self::AuthRevoked => "auth_revoked",
             Self::RateLimited => "rate_limited",
+            Self::Unauthorized => "unauthorized",
+            Self::HelloTimeout => "hello_timeout",
             Self::SessionTaken => "session_taken",
         }
     }

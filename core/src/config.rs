@@ -38,8 +38,6 @@ pub struct Config {
     /// connection first; if all are connected, it gets `session_limit`, or is closed with 1013 where
     /// the token came with the upgrade request.
     pub sessions_per_user: usize,
-    /// The most bans that are kept; one more makes the one that ends first be forgotten.
-    pub max_bans: usize,
 
     /// The most sessions at a time. A connection for which there is no room takes the place of the
     /// session that lost its connection first; if all are connected, it is closed with 1013.
@@ -173,7 +171,6 @@ impl Default for Config {
             waiting_frames: 16,
             waiting_bytes: 64 * KIB,
             sessions_per_user: 100,
-            max_bans: 10_000,
             max_sessions: 1_000_000,
             max_rooms: 100_000,
             rooms_per_session: 64,
@@ -215,9 +212,6 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The longest ban: longer ones are cut to it.
-    pub const MAX_BAN: Duration = MAX_SPAN;
-
     /// Checks each limit, and the relations between them.
     ///
     /// # Errors
@@ -249,7 +243,6 @@ impl Config {
             ("waiting_frames", self.waiting_frames),
             ("waiting_bytes", self.waiting_bytes),
             ("sessions_per_user", self.sessions_per_user),
-            ("max_bans", self.max_bans),
             ("signal_bytes", self.signal_bytes),
             ("message_burst", self.message_burst as usize),
             ("messages_per_second", self.messages_per_second as usize),

@@ -139,29 +139,6 @@ pub enum Verdict {
 /// What an operator decides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AdminAction {
-    /// Sends a user out of a room.
-    Kick {
-        /// The room.
-        room: Name,
-        /// Who has to go.
-        user: Name,
-    },
-    /// Sends a user out of a room, and lets nobody of that name in for a while.
-    Ban {
-        /// The room.
-        room: Name,
-        /// Who has to go.
-        user: Name,
-        /// How long; [`Config::MAX_BAN`](crate::Config::MAX_BAN) at the most.
-        lasting: Duration,
-    },
-    /// Takes out what an entry says. Its place in the log stays.
-    Remove {
-        /// The room.
-        room: Name,
-        /// The entry's place.
-        seq: u64,
-    },
     /// Ends every session of a verified user with 4011. Drivers call a token of that user `Invalid`
     /// from then on.
     RevokeUser {

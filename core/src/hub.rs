@@ -1,6 +1,7 @@
 //! The hub: events in, commands out, and nothing else. This file does not know sockets, clocks or
 //! threads; it takes each event to the file in `hub/` that answers it, and holds what they share.
 
+mod auth;
 mod drain;
 mod flow;
 mod life;
@@ -177,13 +178,14 @@ impl Hub {
         self.now = now;
         match event {
             Event::Connect { conn, peer, greeting } => {
-                self.connect(conn, &peer, greeting, commands);
+                self.connect(conn, peer, greeting, commands);
             }
             Event::Text { conn, text } => self.text(conn, &text, commands),
             Event::Binary { conn } => self.binary(conn, commands),
             Event::Heard { conn } => self.heard(conn),
             Event::Backlog { conn, bytes } => self.backlog(conn, bytes as u64),
-            Event::Verified { .. } | Event::Admin { .. } => {}
+            Event::Verified { conn, verdict } => self.verified(conn, verdict, commands),
+            Event::Admin { action } => self.administer(&action, commands),
             Event::Flushed => self.flushed(commands),
             Event::Disconnect { conn } => self.disconnect(conn),
             Event::Tick => self.tick(commands),
@@ -304,7 +306,9 @@ impl Hub {
     /// Lets go of what the session in `slot` has because of its connection: its timer, and what is
     /// queued.
     fn unlink(&mut self, slot: u32) {
+        self.disarm_credential(slot);
         let state = &mut self.state;
+        state.sessions[slot].link.waiting = None;
         state.waking.disarm(&mut state.sessions[slot].armed, Timer::Session(slot));
         state.lagging.forget(slot);
         let flow = state.sessions.flow_mut(slot);

@@ -8,15 +8,24 @@ use core::time::Duration;
 
 use crate::event::ConnId;
 use crate::log::Epoch;
+use crate::name::Name;
 use crate::time::Timestamp;
 
 /// A key, of one author in one run of a room's log.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub(crate) epoch: Epoch,
-    /// The session, by its first connection.
-    pub(crate) author: ConnId,
+    pub(crate) author: Author,
     pub(crate) word: Box<str>,
+}
+
+/// Whose key it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Author {
+    /// A session, by its first connection.
+    Session(ConnId),
+    /// A user with a token, whatever the session.
+    User(Name),
 }
 
 /// The entry that a key stands for.
@@ -98,7 +107,7 @@ mod tests {
     const AGE: Duration = Duration::from_mins(5);
 
     fn key(author: u64, key: &str) -> Key {
-        Key { epoch: Epoch(1), author: ConnId::new(author), word: key.into() }
+        Key { epoch: Epoch(1), author: Author::Session(ConnId::new(author)), word: key.into() }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod claims;
 mod close;
 mod command;
 mod config;
+mod credential;
 mod event;
 mod flow;
 mod frame;

@@ -1,11 +1,14 @@
 //! Sessions: who is connected, under which name, in which rooms. This file does not know what is
 //! said in them.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::{Index, IndexMut};
 
 use crate::bucket::Bucket;
+use crate::claims::Claims;
+use crate::credential::{Credential, Notice, Proof, Waiting};
 use crate::event::{ConnId, Framing};
 use crate::flow::Flow;
 use crate::name::Name;
@@ -25,6 +28,8 @@ pub(crate) struct Session {
     /// What a client must know to come back to it.
     pub(crate) secret: Entropy,
     pub(crate) user: Name,
+    /// What it goes by; nothing for somebody with a name of its own choice.
+    pub(crate) credential: Option<Box<Credential>>,
     pub(crate) standing: Standing,
     /// The connection, or the last one.
     pub(crate) link: Link,
@@ -64,6 +69,8 @@ pub(crate) struct Link {
     pub(crate) pings: u64,
     /// When the backlog, if there is one, last became smaller or appeared.
     pub(crate) moved: Timestamp,
+    /// What waits for the verdict on a token.
+    pub(crate) waiting: Option<Box<Waiting>>,
 }
 
 /// Whether a session may still say who it is.
@@ -96,7 +103,7 @@ pub(crate) enum Cursor {
 
 impl Link {
     pub(crate) fn new(conn: ConnId, framing: Framing, heard: Timestamp) -> Self {
-        Self { conn, framing, heard, pinged: None, pings: 0, moved: heard }
+        Self { conn, framing, heard, pinged: None, pings: 0, moved: heard, waiting: None }
     }
 }
 
@@ -106,6 +113,7 @@ impl Session {
             id: link.conn,
             secret,
             user,
+            credential: None,
             standing: Standing::Connected,
             link,
             greeted: Greeted::Open,
@@ -116,6 +124,11 @@ impl Session {
             strikes: Bucket::default(),
             refused: None,
         }
+    }
+
+    /// What its token says.
+    pub(crate) fn claims(&self) -> Option<&Claims> {
+        self.credential.as_deref()?.claims()
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -160,6 +173,8 @@ pub(crate) struct Sessions {
     pub(crate) flows: Vec<Flow>,
     by_conn: BTreeMap<ConnId, u32>,
     by_name: BTreeMap<Name, u32>,
+    /// Those that go by a token.
+    by_user: BTreeSet<(Name, u32)>,
     /// Those without a connection, the longest first.
     lost: BTreeSet<(Timestamp, u32)>,
 }
@@ -218,6 +233,9 @@ impl Sessions {
     pub(crate) fn remove(&mut self, slot: u32) -> Session {
         self.free_name(slot);
         let session = self.slab.remove(slot);
+        if session.claims().is_some() {
+            self.by_user.remove(&(session.user.clone(), slot));
+        }
         match session.lost_at() {
             None => _ = self.by_conn.remove(&session.link.conn),
             Some(since) => _ = self.lost.remove(&(since, slot)),
@@ -232,6 +250,28 @@ impl Sessions {
         self.free_name(slot);
         self.slab[slot].user = name.clone();
         self.by_name.insert(name, slot);
+    }
+
+    /// The session goes by a token, which decides its name.
+    pub(crate) fn identify(&mut self, slot: u32, claims: Box<Claims>) {
+        self.free_name(slot);
+        let user = claims.user.clone();
+        self.by_user.insert((user.clone(), slot));
+        let session = &mut self.slab[slot];
+        session.user = user;
+        session.credential = Some(Credential::new(Proof::Token { claims, notice: Notice::Due }));
+    }
+
+    /// Those that go by a token of `user`.
+    pub(crate) fn of_user(&self, user: &Name) -> impl Iterator<Item = u32> + '_ {
+        let places = (user.clone(), u32::MIN)..=(user.clone(), u32::MAX);
+        self.by_user.range(places).map(|(_, slot)| *slot)
+    }
+
+    /// Those that go by the token called `id`.
+    pub(crate) fn of_token(&self, id: &str) -> impl Iterator<Item = u32> {
+        let of = |slot: u32| self.slab[slot].claims().and_then(|claims| claims.token_id.as_deref());
+        self.by_user.iter().map(|(_, slot)| *slot).filter(move |slot| of(*slot) == Some(id))
     }
 
     /// Others may have the session's name.

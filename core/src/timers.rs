@@ -10,6 +10,8 @@ pub(crate) enum Timer {
     /// The session in this slot: a ping, a pong that is missing, a backlog that does not move; or the
     /// end of waiting for its client.
     Session(u32),
+    /// The token of the session in this slot: its end, or that it did not come.
+    Credential(u32),
     /// The room in this slot: its oldest entry.
     Room(u32),
     /// The oldest key of a `publish`.

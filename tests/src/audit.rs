@@ -20,7 +20,7 @@ use log::{Bounds, Entry, Log, digest};
 use repeat::Keys;
 use session::{SessionId, Sessions};
 
-const ERRORS: [&str; 15] = [
+const ERRORS: [&str; 16] = [
     "bad_json",
     "bad_type",
     "bad_field",
@@ -28,6 +28,7 @@ const ERRORS: [&str; 15] = [
     "unauthorized",
     "forbidden",
     "token_expired",
+    "session_limit",
     "not_joined",
     "room_full",
     "room_limit",
@@ -39,7 +40,7 @@ const ERRORS: [&str; 15] = [
 ];
 
 /// The codes and reasons of the protocol's document.
-const CLOSES: [(u64, &str); 12] = [
+const CLOSES: [(u64, &str); 16] = [
     (1000, "normal"),
     (1002, "protocol"),
     (1003, "no_binary"),
@@ -50,7 +51,11 @@ const CLOSES: [(u64, &str); 12] = [
     (4001, "slow_consumer"),
     (4002, "drain"),
     (4003, "memory_pressure"),
+    (4010, "auth_expired"),
+    (4011, "auth_revoked"),
     (4029, "rate_limited"),
+    (4501, "unauthorized"),
+    (4502, "hello_timeout"),
     (4503, "session_taken"),
 ];
 

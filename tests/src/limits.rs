@@ -244,7 +244,7 @@ fn the_configuration_is_limited() {
     fn millis(value: usize) -> Duration {
         Duration::from_millis(value as u64)
     }
-    let bounds: [Bounds; 40] = [
+    let bounds: [Bounds; 39] = [
         ("max_sessions", |config, value| config.max_sessions = value, 1, COUNT),
         ("max_rooms", |config, value| config.max_rooms = value, 1, COUNT),
         ("rooms_per_session", |config, value| config.rooms_per_session = value, 1, 403),
@@ -271,7 +271,6 @@ fn the_configuration_is_limited() {
         ("waiting_frames", |config, value| config.waiting_frames = value, 1, COUNT),
         ("waiting_bytes", |config, value| config.waiting_bytes = value, 1, COUNT),
         ("sessions_per_user", |config, value| config.sessions_per_user = value, 1, COUNT),
-        ("max_bans", |config, value| config.max_bans = value, 1, COUNT),
         ("hello_timeout", |config, value| config.hello_timeout = millis(value), SECOND, LONG),
         ("auth_grace", |config, value| config.auth_grace = millis(value), 0, LONG),
         ("key_age", |config, value| config.key_age = millis(value), SECOND, LONG),

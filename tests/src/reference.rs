@@ -281,7 +281,8 @@ impl Reference {
                 self.close(conn, CloseCode::Normal);
                 Ok(())
             }
-            "auth" | "presence" => Err(("unsupported", None)),
+            "auth" => Err(string(frame, "token").err().unwrap_or(("unsupported", None))),
+            "presence" => Err(("unsupported", None)),
             _ => Err(("bad_type", None)),
         }
     }

@@ -10,6 +10,7 @@ use super::resume::Resumed;
 use super::{Gone, Hub, turn_away};
 use crate::close::CloseCode;
 use crate::command::{Command, Queue};
+use crate::config::Auth;
 use crate::event::{ConnId, Greeting, Peer, RoomChoice};
 use crate::keyed::{Purpose, digits, draw};
 use crate::name::{MAX_CHARS, Name};
@@ -38,7 +39,7 @@ impl Hub {
     pub(super) fn connect(
         &mut self,
         conn: ConnId,
-        peer: &Peer,
+        peer: Peer,
         greeting: Greeting,
         out: &mut Vec<Command>,
     ) {
@@ -46,6 +47,10 @@ impl Hub {
         if self.drain.is_some() {
             let after_ms = Some(self.return_after_ms(conn));
             return turn_away(conn, CloseCode::Drain, after_ms, out);
+        }
+        let claims = peer.claims.filter(|_| self.config.auth != Auth::Off);
+        if claims.as_deref().is_some_and(|claims| self.has_expired(claims)) {
+            return turn_away(conn, CloseCode::AuthExpired, None, out);
         }
         if self.state.sessions.len() >= self.config.max_sessions {
             let Some(lost) = self.state.sessions.first_lost() else {
@@ -58,6 +63,12 @@ impl Hub {
         let session = Session::new(peer.entropy, user, link);
         let slot = self.state.sessions.insert(session);
         self.rearm(slot);
+        match claims {
+            Some(claims) if self.has_place_for(slot, &claims.user) => self.admit(slot, claims, out),
+            Some(_) => return self.close(slot, CloseCode::TryLater, Queue::Flush, out),
+            None if self.config.auth == Auth::Required => self.ask_for_token(slot),
+            None => {}
+        }
         let _closed_while_greeted = self.greet(slot, greeting.room, out);
     }
 
@@ -91,6 +102,11 @@ impl Hub {
             resumed: resumed == Resumed::Yes,
             resume_ms: u64::try_from(window).unwrap_or(u64::MAX),
             max_bytes: self.config.max_message_bytes,
+            auth: match self.config.auth {
+                Auth::Off => None,
+                Auth::Optional => Some("optional"),
+                Auth::Required => Some("required"),
+            },
         }
         .text();
         self.tell(slot, text, out)
@@ -104,6 +120,7 @@ impl Hub {
             let due = self.state.waking.pop_due(awake);
             match due.or_else(|| self.state.calendar.pop_due(self.now)) {
                 Some(Timer::Session(slot)) => self.session_is_due(slot, out),
+                Some(Timer::Credential(slot)) => self.credential_is_due(slot, out),
                 Some(Timer::Room(slot)) => self.room_is_due(slot),
                 Some(Timer::Keys) => self.keys_are_due(),
                 None => break,
@@ -138,6 +155,9 @@ impl Hub {
 
     fn greet(&mut self, slot: u32, room: RoomChoice, out: &mut Vec<Command>) -> Result<(), Gone> {
         self.welcome(slot, None, Resumed::No, out)?;
+        if self.owes(slot) {
+            return Ok(());
+        }
         let room = match room {
             RoomChoice::Default => self.config.default_room.clone(),
             RoomChoice::Named(room) => room,

@@ -5,11 +5,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{Gone, Hub, State};
+use crate::claims::Action;
 use crate::command::{Command, Recipients};
 use crate::config::RunAhead;
 use crate::flow::Flow;
 use crate::frame::frame_len;
-use crate::keys::{Kept, Key, digest};
+use crate::keys::{Author, Kept, Key, digest};
 use crate::log::Entry;
 use crate::protocol::{Echo, ErrorCode, Id, Repeat, write_ack, write_message};
 use crate::session::Cursor;
@@ -30,6 +31,9 @@ impl Hub {
         let Some(room_slot) = self.joined(slot, name) else {
             return self.refuse_stranger(slot, id, out);
         };
+        if !self.may(slot, Action::Publish, self.state.rooms[room_slot].name.as_str()) {
+            return self.forbid(slot, id, out);
+        }
         if let Some(key) = key {
             let key = self.key(slot, room_slot, key);
             let kept = self.state.keys.find(self.now, self.config.key_age, &key);
@@ -100,7 +104,12 @@ impl Hub {
 
     fn key(&self, slot: u32, room_slot: u32, key: &str) -> Key {
         let epoch = self.state.rooms[room_slot].log.epoch();
-        Key { epoch, author: self.state.sessions[slot].id, word: key.into() }
+        let session = &self.state.sessions[slot];
+        let author = match session.claims() {
+            Some(claims) => Author::User(claims.user.clone()),
+            None => Author::Session(session.id),
+        };
+        Key { epoch, author, word: key.into() }
     }
 
     /// Lets a key stand for the entry that is appended next.

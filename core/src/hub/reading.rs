@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
 use super::{Gone, Hub};
+use crate::claims::Action;
 use crate::command::Command;
 use crate::frame::frame_len;
 use crate::protocol::{ErrorCode, Id, Page, Position, Reply};
@@ -27,6 +28,9 @@ impl Hub {
         let Some(room_slot) = self.joined(slot, name) else {
             return self.refuse_stranger(slot, id, out);
         };
+        if !self.may(slot, Action::History, self.state.rooms[room_slot].name.as_str()) {
+            return self.forbid(slot, id, out);
+        }
         let free = self.free_for_page(slot);
         let room = &mut self.state.rooms[room_slot];
         room.log.expire(self.now, self.limits.log.age);

@@ -1,10 +1,12 @@
 //! Sessions without a connection: how one is lost, how its client comes back to it, how long it
 //! waits. This file does not know what a client missed.
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::{Gone, Hub};
+use crate::claims::Claims;
 use crate::close::CloseCode;
 use crate::command::{Command, Queue};
 use crate::flow::Flow;
@@ -34,7 +36,14 @@ impl Hub {
     }
 
     /// The session that `ticket` names, if the client in `slot` may come back to it.
-    pub(super) fn find_lost(&mut self, slot: u32, ticket: &str) -> Option<u32> {
+    /// A session with a token is only for its user, and not without a fresh token when it is over; one
+    /// without is for nobody who has a token.
+    pub(super) fn find_lost(
+        &self,
+        slot: u32,
+        ticket: &str,
+        claims: Option<&Claims>,
+    ) -> Option<u32> {
         let ticket: Ticket = ticket.parse().ok()?;
         let window = self.config.resume_window;
         let found = self.state.sessions.find_ticket(ticket).filter(|found| *found != slot)?;
@@ -42,7 +51,13 @@ impl Hub {
         if window.is_zero() || self.state.sessions[found].lost_at().is_some_and(is_over) {
             return None;
         }
-        Some(found)
+        let is_for_it = match (self.state.sessions[found].claims(), claims) {
+            (Some(held), Some(claims)) => held.user == claims.user,
+            (Some(held), None) => !self.is_over(held),
+            (None, Some(_)) => false,
+            (None, None) => true,
+        };
+        is_for_it.then_some(found)
     }
 
     /// Gives the connection in `slot` to the session in `back`, and lets it read on in each of its
@@ -53,6 +68,7 @@ impl Hub {
         back: u32,
         id: Option<Id<'_>>,
         since: Option<&Places<'_>>,
+        claims: Option<Box<Claims>>,
         out: &mut Vec<Command>,
     ) -> Result<(), Gone> {
         if self.drain.is_some() {
@@ -65,10 +81,19 @@ impl Hub {
         if self.state.sessions[back].is_connected() {
             self.take_over(back, out);
         }
+        let fresh = claims.or_else(|| self.state.sessions[slot].claims().cloned().map(Box::new));
+        self.disarm_credential(slot);
         self.hand_over(slot, back);
-        self.claim_name(back);
+        match fresh {
+            Some(claims) => self.admit(back, claims, out),
+            None => {
+                self.claim_name(back);
+                self.rearm_credential(back);
+            }
+        }
         self.rearm(back);
         self.welcome(back, id, Resumed::Yes, out)?;
+        self.hold_to_claims(back, out)?;
         for index in 0..self.state.sessions[back].memberships.len() {
             self.rejoin(back, index, since, out)?;
         }
@@ -85,6 +110,9 @@ impl Hub {
 
     /// Whether somebody has `name`, who may have lost the connection a little while ago.
     pub(super) fn is_taken(&self, name: &Name) -> bool {
+        if self.state.sessions.of_user(name).next().is_some() {
+            return true;
+        }
         let Some(slot) = self.state.sessions.holder(name) else { return false };
         match self.state.sessions[slot].standing {
             Standing::Connected => true,
@@ -137,6 +165,9 @@ impl Hub {
     /// Gives the session its name again, or one like it if somebody else has it by now.
     fn claim_name(&mut self, slot: u32) {
         let session = &self.state.sessions[slot];
+        if session.claims().is_some() {
+            return;
+        }
         let (conn, user) = (session.link.conn, session.user.clone());
         if self.state.sessions.holder(&user) != Some(slot) {
             let user = self.free_name(conn, Some(&user));

@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Gone, Hub};
+use crate::claims::Action;
 use crate::command::Command;
 use crate::keyed::{Purpose, permute};
 use crate::log::{Epoch, Start};
@@ -29,6 +30,9 @@ impl Hub {
     ) -> Result<(), Gone> {
         if self.drain.is_some() {
             return self.refuse(slot, id, ErrorCode::Draining, "the server stops", out);
+        }
+        if !self.may(slot, Action::Join, name.as_str()) {
+            return self.forbid(slot, id, out);
         }
         let room_slot = match self.open(slot, name) {
             Ok(room_slot) => room_slot,
@@ -55,7 +59,11 @@ impl Hub {
     ) -> Result<(), Gone> {
         let free = self.free_for_page(slot);
         let room = &self.state.rooms[room_slot];
-        let entry = room.start(self.config.recent, since, free);
+        let entry = if self.may(slot, Action::History, room.name.as_str()) {
+            room.start(self.config.recent, since, free)
+        } else {
+            room.start_at_head(since)
+        };
         let text = Reply::Joined {
             id: id.map(Id::raw),
             room: room.name.as_str(),
@@ -88,12 +96,34 @@ impl Hub {
         let Some(room_slot) = self.joined(slot, name) else {
             return self.refuse_stranger(slot, id, out);
         };
+        self.take_out(slot, room_slot, id, None, out)
+    }
+
+    /// Takes a member out of a room that it may not be in any more.
+    pub(super) fn expel(
+        &mut self,
+        slot: u32,
+        room_slot: u32,
+        reason: &str,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Gone> {
+        self.take_out(slot, room_slot, None, Some(reason), out)
+    }
+
+    fn take_out(
+        &mut self,
+        slot: u32,
+        room_slot: u32,
+        id: Option<Id<'_>>,
+        reason: Option<&str>,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Gone> {
         let session = &mut self.state.sessions[slot];
         let index = session.memberships.iter().position(|of| of.room == room_slot);
         let membership = session.memberships.remove(index.expect("a member has a membership"));
         let name = self.state.rooms[room_slot].name.clone();
         self.vacate(&membership);
-        let text = Reply::Left { id: id.map(Id::raw), room: name.as_str() }.text();
+        let text = Reply::Left { id: id.map(Id::raw), room: name.as_str(), reason }.text();
         self.tell(slot, text, out)
     }
 
@@ -233,6 +263,18 @@ pub(super) struct Entrance {
 }
 
 impl Room {
+    /// What a reader is given that may not read what was said before: nothing.
+    fn start_at_head(&self, since: Option<(&str, u64)>) -> Entrance {
+        Entrance {
+            page: Page::default(),
+            cursor: self.log.head(),
+            recovered: false,
+            reason: since.map(|_| "forbidden"),
+            gap: None,
+            more: false,
+        }
+    }
+
     /// What a reader is given that asks for what came after `since`, in at most `bytes`.
     pub(super) fn start(
         &self,

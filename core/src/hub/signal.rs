@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use alloc::{format, string::String};
 
 use super::{Gone, Hub};
+use crate::claims::Action;
 use crate::command::{Command, Recipients};
 use crate::event::ConnId;
 use crate::protocol::{ErrorCode, Id, Reply};
@@ -28,6 +29,9 @@ impl Hub {
         let Some(room_slot) = self.joined(slot, name) else {
             return self.refuse_stranger(slot, id, out);
         };
+        if !self.may(slot, Action::Signal, self.state.rooms[room_slot].name.as_str()) {
+            return self.forbid(slot, id, out);
+        }
         let (session, room) = (&self.state.sessions[slot], &self.state.rooms[room_slot]);
         let from = session.user.as_str();
         let ttl = u64::try_from(self.config.signal_ttl.as_millis()).unwrap_or(u64::MAX);

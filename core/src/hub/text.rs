@@ -45,6 +45,10 @@ impl Hub {
     }
 
     fn take_text(&mut self, slot: u32, text: &str, out: &mut Vec<Command>) -> Result<(), Gone> {
+        if let Some(code) = self.overdue(slot) {
+            self.close(slot, code, Queue::Flush, out);
+            return Err(Gone);
+        }
         if text.len() > self.config.max_message_bytes {
             self.close(slot, CloseCode::TooBig, Queue::Flush, out);
             return Err(Gone);
@@ -52,6 +56,19 @@ impl Hub {
         if let Some(wait) = self.charge(slot, text.len() as u64) {
             return self.limit(slot, text, wait, out);
         }
+        if self.state.sessions[slot].link.waiting.is_some() {
+            return self.wait(slot, text, out);
+        }
+        self.read_text(slot, text, out)
+    }
+
+    /// Reads a text that may pass.
+    pub(super) fn read_text(
+        &mut self,
+        slot: u32,
+        text: &str,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Gone> {
         let session = &self.state.sessions[slot];
         let plain = session.link.framing == Framing::Lenient
             && self.config.plain_text == PlainText::Publish;
@@ -59,7 +76,7 @@ impl Hub {
             return self.take_plain(slot, text, out);
         }
         match Frame::parse(text, self.config.max_depth) {
-            Ok(frame) => self.take_frame(slot, frame, out),
+            Ok(frame) => self.take_frame(slot, frame, text, out),
             Err(refusal) => self.refuse(slot, refusal.id, refusal.code, refusal.message, out),
         }
     }
@@ -68,16 +85,25 @@ impl Hub {
         &mut self,
         slot: u32,
         Frame { id, request }: Frame<'_>,
+        text: &str,
         out: &mut Vec<Command>,
     ) -> Result<(), Gone> {
+        if self.owes(slot) && !request.needs_no_token() {
+            return self.refuse(slot, id, ErrorCode::Unauthorized, "show a token first", out);
+        }
         match request {
-            Request::Hello { name, resume, since } => {
-                let back = resume.as_deref().and_then(|ticket| self.find_lost(slot, ticket));
+            Request::Hello { token: Some(token), .. } => {
+                self.show(slot, id, ("token", &token), text, out)
+            }
+            Request::Hello { name, token: None, resume, since } => {
+                let claims = self.state.sessions[slot].claims();
+                let back = resume.as_deref().and_then(|of| self.find_lost(slot, of, claims));
                 match back {
-                    Some(back) => self.come_back(slot, back, id, since.as_ref(), out),
+                    Some(back) => self.come_back(slot, back, id, since.as_ref(), None, out),
                     None => self.hello(slot, id, name, out),
                 }
             }
+            Request::Auth { token } => self.show(slot, id, ("auth", &token), text, out),
             Request::Join { room, since, echo } => {
                 self.join(slot, id, &room, since.as_ref(), echo, out)
             }
@@ -116,6 +142,9 @@ impl Hub {
                 format!("the text takes {} bytes as JSON, at most {most} are taken", data.len());
             return self.refuse(slot, None, ErrorCode::TooLarge, message, out);
         }
+        if self.owes(slot) {
+            return self.refuse(slot, None, ErrorCode::Unauthorized, "show a token first", out);
+        }
         let Some(last) = self.state.sessions[slot].memberships.last() else {
             return self.refuse(slot, None, ErrorCode::NotJoined, "join a room first", out);
         };
@@ -130,12 +159,16 @@ impl Hub {
         name: Option<Name>,
         out: &mut Vec<Command>,
     ) -> Result<(), Gone> {
+        if self.owes(slot) {
+            return self.refuse(slot, id, ErrorCode::Unauthorized, "show a token first", out);
+        }
         let session = &self.state.sessions[slot];
         if session.greeted == Greeted::Joined {
             let message = "`hello` comes before the first `join`; connect with `?room=`";
             return self.refuse(slot, id, ErrorCode::BadType, message, out);
         }
-        if let Some(name) = name
+        // A token decides the name.
+        if let Some(name) = name.filter(|_| session.claims().is_none())
             && name != session.user
         {
             if self.is_taken(&name) {

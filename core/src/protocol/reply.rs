@@ -22,6 +22,14 @@ pub enum ErrorCode {
     BadField,
     /// Longer than the server takes.
     TooLarge,
+    /// The token is not valid, or one is needed.
+    Unauthorized,
+    /// The token does not allow it.
+    Forbidden,
+    /// The token is over; a fresh one is wanted.
+    TokenExpired,
+    /// The user has as many sessions as it may.
+    SessionLimit,
     /// The room is not one of the session's.
     NotJoined,
     /// The room has as many members as it may.
@@ -42,11 +50,15 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in the order of their declaration.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::BadJson,
         Self::BadType,
         Self::BadField,
         Self::TooLarge,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::TokenExpired,
+        Self::SessionLimit,
         Self::NotJoined,
         Self::RoomFull,
         Self::RoomLimit,
@@ -64,10 +76,14 @@ impl ErrorCode {
             | Self::BadType
             | Self::BadField
             | Self::TooLarge
+            | Self::Unauthorized
+            | Self::Forbidden
+            | Self::TokenExpired
             | Self::NotJoined
             | Self::KeyConflict
             | Self::Unsupported => "never",
-            Self::RoomFull
+            Self::SessionLimit
+            | Self::RoomFull
             | Self::RoomLimit
             | Self::RateLimited
             | Self::Overloaded
@@ -99,6 +115,8 @@ pub(crate) enum Reply<'a> {
         resumed: bool,
         resume_ms: u64,
         max_bytes: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        auth: Option<&'a str>,
     },
     /// The client is a member, with a page of the log.
     Joined {
@@ -119,6 +137,8 @@ pub(crate) enum Reply<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a RawValue>,
         room: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
     },
     /// A `signal` was sent.
     #[serde(rename = "ack")]

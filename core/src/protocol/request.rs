@@ -33,11 +33,18 @@ pub enum Request<'a> {
     Hello {
         /// The wished name.
         name: Option<Name>,
+        /// A credential, which decides the name.
+        token: Option<Cow<'a, str>>,
         /// The session to come back to, as `welcome` gave it.
         resume: Option<Cow<'a, str>>,
         /// The last place that the client has seen in each room; without it the hub goes on where it
         /// stopped to send.
         since: Option<Places<'a>>,
+    },
+    /// Show a token: the first one, or a fresh one.
+    Auth {
+        /// The token.
+        token: Cow<'a, str>,
     },
     /// Become a member of a room.
     Join {
@@ -84,6 +91,20 @@ pub enum Request<'a> {
     Ping,
     /// Close the connection.
     Bye,
+}
+
+impl Request<'_> {
+    /// Whether it may be asked before a token is shown, where one is needed.
+    pub(crate) const fn needs_no_token(&self) -> bool {
+        match self {
+            Self::Hello { .. } | Self::Auth { .. } | Self::Ping | Self::Bye => true,
+            Self::Join { .. }
+            | Self::Leave { .. }
+            | Self::Publish { .. }
+            | Self::Signal { .. }
+            | Self::History { .. } => false,
+        }
+    }
 }
 
 /// Places in rooms' logs, by the rooms' names.
@@ -230,14 +251,13 @@ impl<'a> Fields<'a> {
     fn request(&self) -> Result<Request<'a>, Fault> {
         let kind: Cow<'a, str> = required("type", self.kind)?;
         match &*kind {
-            "hello" => {
-                unsupported("token", self.token)?;
-                Ok(Request::Hello {
-                    name: optional_name("name", self.name)?,
-                    resume: optional_text("resume", self.resume)?,
-                    since: places("since", self.since)?,
-                })
-            }
+            "hello" => Ok(Request::Hello {
+                name: optional_name("name", self.name)?,
+                token: optional_text("token", self.token)?,
+                resume: optional_text("resume", self.resume)?,
+                since: places("since", self.since)?,
+            }),
+            "auth" => Ok(Request::Auth { token: required("token", self.token)? }),
             "join" => Ok(Request::Join {
                 room: optional_name("room", self.room)?.ok_or_else(|| missing("room"))?,
                 since: position("since", self.since)?,
@@ -260,7 +280,7 @@ impl<'a> Fields<'a> {
             }),
             "ping" => Ok(Request::Ping),
             "bye" => Ok(Request::Bye),
-            "auth" | "presence" => {
+            "presence" => {
                 Err((ErrorCode::Unsupported, format!("this server does not do `{kind}`").into()))
             }
             _ => Err((ErrorCode::BadType, format!("no such type: {}", shortened(&kind)).into())),
@@ -297,15 +317,6 @@ impl<'a> Fields<'a> {
 
 fn missing(field: &'static str) -> Fault {
     (ErrorCode::BadField, format!("`{field}` is missing").into())
-}
-
-fn unsupported(field: &'static str, raw: Option<&RawValue>) -> Result<(), Fault> {
-    match raw {
-        Some(_) => {
-            Err((ErrorCode::Unsupported, format!("this server does not do `{field}`").into()))
-        }
-        None => Ok(()),
-    }
 }
 
 fn optional<'a, T: Deserialize<'a>>(

@@ -23,9 +23,12 @@ impl fmt::Display for Frame<'_> {
             write!(f, ",\"id\":{}", id.raw())?;
         }
         match &self.request {
-            Request::Hello { name, resume, since } => {
+            Request::Hello { name, token, resume, since } => {
                 if let Some(name) = name {
                     string(f, "name", name.as_str())?;
+                }
+                if let Some(token) = token {
+                    string(f, "token", token)?;
                 }
                 if let Some(resume) = resume {
                     string(f, "resume", resume)?;
@@ -34,6 +37,7 @@ impl fmt::Display for Frame<'_> {
                     places(f, "since", since)?;
                 }
             }
+            Request::Auth { token } => string(f, "token", token)?,
             Request::Join { room, since, echo } => {
                 string(f, "room", room.as_str())?;
                 position(f, "since", since.as_ref())?;
@@ -70,6 +74,7 @@ impl fmt::Display for Frame<'_> {
 fn kind(request: &Request<'_>) -> &'static str {
     match request {
         Request::Hello { .. } => "hello",
+        Request::Auth { .. } => "auth",
         Request::Join { .. } => "join",
         Request::Leave { .. } => "leave",
         Request::Publish { .. } => "publish",
@@ -117,6 +122,8 @@ mod tests {
         for text in [
             r#"{"type":"hello"}"#,
             r#"{"type":"hello","id":-7,"name":"\"quoted\\"}"#,
+            r#"{"type":"hello","name":"ann","token":"eyJ.\"x","resume":"s_5"}"#,
+            r#"{"type":"auth","id":2,"token":"eyJ"}"#,
             r#"{"type":"hello","resume":"s_5","since":{}}"#,
             r#"{"type":"hello","resume":"","since":{"a":{"epoch":"k","seq":4},"b\"":{"epoch":"","seq":0}}}"#,
             r#"{"type":"join","id":"r\u00e9","room":"lobby"}"#,

@@ -14,4 +14,5 @@ mod rooms;
 #[path = "../common/socket.rs"]
 mod socket;
 mod text;
+mod tokens;
 mod world;

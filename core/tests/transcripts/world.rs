@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use expect_test::Expect;
 use roundtable::{
-    Command, Config, ConnId, Entropy, Event, Framing, Greeting, Hub, Origin, Peer, Queue,
-    RoomChoice, Timestamp, frame_len,
+    AdminAction, Claims, Command, Config, ConnId, Entropy, Event, Framing, Grant, Greeting, Hub,
+    Origin, Peer, Queue, RoomChoice, Timestamp, Verdict, frame_len,
 };
 use serde_json::Value;
 
@@ -64,6 +64,8 @@ fn fill_in(text: &str, epochs: &[String], tickets: &[String]) -> String {
         .replace("IDID", &"i".repeat(64))
 }
 
+const WALL_CLOCK_MS: u64 = 1_785_578_400_000;
+
 struct World {
     hub: Hub,
     now: Timestamp,
@@ -77,7 +79,7 @@ struct World {
 
 impl World {
     fn new(config: Config) -> Self {
-        let origin = Origin { seed: 42, wall_clock_ms: 1_785_578_400_000 };
+        let origin = Origin { seed: 42, wall_clock_ms: WALL_CLOCK_MS };
         Self {
             hub: Hub::new(config, origin).expect("a valid configuration"),
             now: Timestamp::ZERO,
@@ -125,6 +127,14 @@ impl World {
         if let Some(within) = what.strip_prefix("drain ") {
             return self.handle(Event::Drain { within: span(within) });
         }
+        if let Some(revoked) = what.strip_prefix("the operator revokes ") {
+            let action = match revoked.split_once(' ').expect("what is revoked") {
+                ("user", user) => AdminAction::RevokeUser { user: user.parse().expect("a name") },
+                ("token", id) => AdminAction::RevokeToken { token_id: id.to_owned() },
+                _ => panic!("nobody knows how to: {what}"),
+            };
+            return self.handle(Event::Admin { action });
+        }
         let (name, action) = what.split_once([' ', ':']).expect("somebody does something");
         if let Some(text) = what.strip_prefix(&format!("{name}: ")) {
             return self.handle(Event::Text {
@@ -136,6 +146,18 @@ impl World {
             ["connects", ref wishes @ ..] => self.connect(name, wishes),
             ["binary"] => self.handle(Event::Binary { conn: self.conn(name) }),
             ["is", "heard"] => self.handle(Event::Heard { conn: self.conn(name) }),
+            ["is", "verified", "as", ref claims @ ..] => {
+                let verdict = Verdict::Valid(Box::new(claims_of(claims)));
+                self.handle(Event::Verified { conn: self.conn(name), verdict });
+            }
+            ["is", "expired"] => {
+                let verdict = Verdict::Expired;
+                self.handle(Event::Verified { conn: self.conn(name), verdict });
+            }
+            ["is", "invalid"] => {
+                let verdict = Verdict::Invalid;
+                self.handle(Event::Verified { conn: self.conn(name), verdict });
+            }
             ["vanishes"] => {
                 let conn = self.conn(name);
                 self.people.remove(name);
@@ -151,6 +173,7 @@ impl World {
     fn connect(&mut self, name: &str, wishes: &[&str]) {
         self.connections += 1;
         let conn = ConnId::new(self.connections);
+        let mut claims = None;
         let mut greeting = Greeting { name: name.parse().ok(), ..Greeting::default() };
         for wish in wishes {
             match wish.split_once('=') {
@@ -158,6 +181,7 @@ impl World {
                 Some(("room", room)) => {
                     greeting.room = RoomChoice::Named(room.parse().expect("a room's name"));
                 }
+                Some(("as", user)) => claims = Some(Box::new(claims_of(&[user]))),
                 Some(("name", "")) => greeting.name = None,
                 Some(("name", called)) => greeting.name = called.parse().ok(),
                 _ => greeting.framing = Framing::Strict,
@@ -165,7 +189,7 @@ impl World {
         }
         let person = Socket::new(conn);
         self.people.insert(name.to_owned(), person);
-        let peer = Peer { entropy: Entropy::new(self.connections.into()), claims: None };
+        let peer = Peer { entropy: Entropy::new(self.connections.into()), claims };
         self.handle(Event::Connect { conn, peer, greeting });
     }
 
@@ -303,4 +327,37 @@ fn span(text: &str) -> Duration {
         Some(millis) => Duration::from_millis(millis.parse().expect("a number of milliseconds")),
         None => Duration::from_secs_f64(text.parse().expect("a number of seconds")),
     }
+}
+
+/// What a token says: who it is, `until=` when, `id=` and `can=pattern:action,action`; everything
+/// but to moderate if it does not say what.
+fn claims_of(words: &[&str]) -> Claims {
+    let [user, rest @ ..] = words else { panic!("a token is somebody's") };
+    let mut claims = Claims {
+        user: user.parse().expect("a name"),
+        token_id: None,
+        expires_ms: None,
+        grants: Vec::new(),
+    };
+    for word in rest {
+        match word.split_once('=').expect("a claim") {
+            ("until", at) => {
+                let millis = u64::try_from(span(at).as_millis()).expect("a short span");
+                claims.expires_ms = Some(WALL_CLOCK_MS + millis);
+            }
+            ("id", id) => claims.token_id = Some(id.to_owned()),
+            ("can", grant) => {
+                let (pattern, can) = grant.split_once(':').expect("rooms, and what is allowed");
+                let action = |word: &str| serde_json::from_str(&format!("\"{word}\""));
+                let can = can.split(',').map(|word| action(word).expect("an action"));
+                let pattern = pattern.parse().expect("a pattern");
+                claims.grants.push(Grant { pattern, can: can.collect() });
+            }
+            _ => panic!("no claim: {word}"),
+        }
+    }
+    if claims.grants.is_empty() {
+        claims.grants.push(Grant::member());
+    }
+    claims
 }

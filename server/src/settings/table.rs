@@ -65,8 +65,6 @@ pub(super) const ROWS: &[Row] = &[
         "How many bytes these frames may have; more get overloaded"),
     row!("Tokens", sessions_per_user, [hub.sessions_per_user]: usize,
         "The most sessions of a user with a token; one more gets session_limit"),
-    row!("Rooms", max_bans, [hub.max_bans]: usize,
-        "The most bans that are kept; one more makes the one that ends first be forgotten"),
     row!("Rooms", default_room, [hub.default_room]: roundtable::Name,
         "The room that a connection joins whose URL names none"),
     row!("Rooms", plain_text, [hub.plain_text]: roundtable::PlainText,

@@ -104,7 +104,11 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             | CloseCode::BadUtf8
             | CloseCode::TooBig
             | CloseCode::TryLater
+            | CloseCode::AuthExpired
+            | CloseCode::AuthRevoked
             | CloseCode::RateLimited
+            | CloseCode::Unauthorized
+            | CloseCode::HelloTimeout
             | CloseCode::SessionTaken => {}
         }
     }

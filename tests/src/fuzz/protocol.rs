@@ -59,8 +59,10 @@ fn same_meaning(frame: &Frame<'_>, value: &Map<String, Value>) {
     let field = |field: &str| value.get(field).and_then(Value::as_str);
     let kind = field("type").expect("it has no fault");
     match &frame.request {
-        Request::Hello { name, resume, since } => {
+        Request::Auth { token } => assert_eq!((kind, Some(&**token)), ("auth", field("token"))),
+        Request::Hello { name, token, resume, since } => {
             assert_eq!(kind, "hello");
+            assert_eq!(token.as_deref(), field("token"));
             assert_eq!(name.as_ref().map(Name::as_str), field("name").map(str::trim));
             assert_eq!(resume.as_deref(), field("resume"));
             let expected = places(value, "since").expect("it has no fault");
@@ -121,10 +123,12 @@ fn fault(frame: &Map<String, Value>) -> Option<&'static str> {
         good_id(frame)?;
         let kind = string(frame, "type")?;
         match kind {
-            "hello" if frame.contains_key("token") => Err(("unsupported", None)),
             "hello" => {
                 if frame.contains_key("name") {
                     name(frame, "name")?;
+                }
+                if frame.contains_key("token") {
+                    string(frame, "token")?;
                 }
                 if frame.contains_key("resume") {
                     string(frame, "resume")?;
@@ -152,7 +156,8 @@ fn fault(frame: &Map<String, Value>) -> Option<&'static str> {
                 let good = limit.is_none_or(|limit| limit.as_u64().is_some_and(|limit| limit > 0));
                 if good { Ok(()) } else { Err(("bad_field", None)) }
             }
-            "auth" | "presence" => Err(("unsupported", None)),
+            "auth" => string(frame, "token").map(drop),
+            "presence" => Err(("unsupported", None)),
             _ => Err(("bad_type", None)),
         }
     };

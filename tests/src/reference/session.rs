@@ -98,13 +98,14 @@ impl Reference {
         id: Option<Value>,
         frame: &Map<String, Value>,
     ) -> Result<(), Refusal> {
-        if frame.contains_key("token") {
-            return Err(("unsupported", None));
-        }
         let name = if frame.contains_key("name") { Some(name(frame, "name")?) } else { None };
         let has_ticket = frame.contains_key("resume");
         let ticket = if has_ticket { Some(string(frame, "resume")?) } else { None };
         let since = places(frame, "since")?;
+        if frame.contains_key("token") {
+            string(frame, "token")?;
+            return Err(("unsupported", None));
+        }
         let other = |of: &Session| Some(of.ticket.as_str()) == ticket;
         let back = self.sessions.iter().position(other).filter(|back| *back != me);
         let may_resume = !self.config.resume_window.is_zero();

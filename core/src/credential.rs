@@ -1,0 +1,70 @@
+//! What a session goes by: what its token says, or that it must still show one. This file does not
+//! know who verifies tokens, nor what is done without one.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+
+use crate::claims::Claims;
+use crate::time::Timestamp;
+
+/// What a session goes by, and its timer.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Credential {
+    pub(crate) proof: Proof,
+    /// When its timer is set to fire.
+    pub(crate) armed: Option<Timestamp>,
+}
+
+/// How a session shows who it is.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Proof {
+    /// It must show a token until then, by the clock of waking hours.
+    Owed { until: Timestamp },
+    /// By a verified token.
+    Token { claims: Box<Claims>, notice: Notice },
+}
+
+/// Whether a client was told that its token has expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// Not so far.
+    Due,
+    /// It was.
+    Given,
+}
+
+impl Credential {
+    pub(crate) fn new(proof: Proof) -> Box<Self> {
+        Box::new(Self { proof, armed: None })
+    }
+
+    /// What the token says, if one was shown.
+    pub(crate) fn claims(&self) -> Option<&Claims> {
+        match &self.proof {
+            Proof::Owed { .. } => None,
+            Proof::Token { claims, .. } => Some(claims),
+        }
+    }
+}
+
+/// The frames of a client while its token is verified.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Waiting {
+    /// The one that brought the token.
+    pub(crate) first: Box<str>,
+    /// Those that came behind it.
+    pub(crate) rest: VecDeque<Box<str>>,
+    /// What they have, in bytes.
+    pub(crate) bytes: usize,
+}
+
+impl Waiting {
+    pub(crate) fn new(first: &str) -> Box<Self> {
+        Box::new(Self { first: first.into(), rest: VecDeque::new(), bytes: 0 })
+    }
+
+    pub(crate) fn push(&mut self, text: Box<str>) {
+        self.bytes += text.len();
+        self.rest.push_back(text);
+    }
+}
