@@ -34,8 +34,8 @@ pub(crate) enum Notice {
 }
 
 impl Credential {
-    pub(crate) fn new(proof: Proof) -> Box<Self> {
-        Box::new(Self { proof, armed: None })
+    pub(crate) fn new(proof: Proof) -> Self {
+        Self { proof, armed: None }
     }
 
     /// What the token says, if one was shown.
@@ -59,8 +59,8 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    pub(crate) fn new(first: &str) -> Box<Self> {
-        Box::new(Self { first: first.into(), rest: VecDeque::new(), bytes: 0 })
+    pub(crate) fn new(first: &str) -> Self {
+        Self { first: first.into(), rest: VecDeque::new(), bytes: 0 }
     }
 
     pub(crate) fn push(&mut self, text: Box<str>) {

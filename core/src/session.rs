@@ -259,7 +259,8 @@ impl Sessions {
         self.by_user.insert((user.clone(), slot));
         let session = &mut self.slab[slot];
         session.user = user;
-        session.credential = Some(Credential::new(Proof::Token { claims, notice: Notice::Due }));
+        let proof = Proof::Token { claims, notice: Notice::Due };
+        session.credential = Some(Box::new(Credential::new(proof)));
     }
 
     /// Those that go by a token of `user`.

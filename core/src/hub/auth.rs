@@ -56,7 +56,7 @@ impl Hub {
             let message = "the first token comes before the first `join`; connect with `?room=`";
             return self.refuse(slot, id, ErrorCode::BadType, message, out);
         }
-        session.link.waiting = Some(Waiting::new(text));
+        session.link.waiting = Some(Box::new(Waiting::new(text)));
         out.push(Command::Verify { conn: session.link.conn, token: token.into() });
         Ok(())
     }
@@ -178,7 +178,8 @@ impl Hub {
     /// Gives the session a span in which it must show a token.
     pub(super) fn ask_for_token(&mut self, slot: u32) {
         let until = self.awake() + self.config.hello_timeout;
-        self.state.sessions[slot].credential = Some(Credential::new(Proof::Owed { until }));
+        let credential = Credential::new(Proof::Owed { until });
+        self.state.sessions[slot].credential = Some(Box::new(credential));
         self.rearm_credential(slot);
     }
 

@@ -84,12 +84,11 @@ impl Hub {
         let fresh = claims.or_else(|| self.state.sessions[slot].claims().cloned().map(Box::new));
         self.disarm_credential(slot);
         self.hand_over(slot, back);
-        match fresh {
-            Some(claims) => self.admit(back, claims, out),
-            None => {
-                self.claim_name(back);
-                self.rearm_credential(back);
-            }
+        if let Some(claims) = fresh {
+            self.admit(back, claims, out);
+        } else {
+            self.claim_name(back);
+            self.rearm_credential(back);
         }
         self.rearm(back);
         self.welcome(back, id, Resumed::Yes, out)?;
