@@ -86,28 +86,31 @@ impl Room {
             used += more;
             first = seq;
         }
-        let mut page = Page::with_capacity(used);
-        for (_, entry) in self.log.range(first..=end) {
-            page.push(self.item(&entry.text));
-        }
-        (first, page)
+        (first, self.page(first..=end, used))
     }
 
     /// The oldest entries from `from` on that fit, with the place of the last one; the place before
     /// `from` if none does.
     pub(super) fn oldest(&self, from: u64, bytes: usize) -> (u64, Page) {
         let (mut last, mut used) = (from - 1, 0);
-        let mut page = Page::default();
         for (seq, entry) in self.log.range(from..=self.log.head()) {
-            let item = self.item(&entry.text);
-            used += Page::item_bytes(item);
-            if used > bytes {
+            let more = Page::item_bytes(self.item(&entry.text));
+            if used + more > bytes {
                 break;
             }
-            page.push(item);
+            used += more;
             last = seq;
         }
-        (last, page)
+        (last, self.page(from..=last, used))
+    }
+
+    /// The entries of `places`, which take `bytes`.
+    fn page(&self, places: RangeInclusive<u64>, bytes: usize) -> Page {
+        let mut page = Page::with_capacity(bytes);
+        for (_, entry) in self.log.range(places) {
+            page.push(self.item(&entry.text));
+        }
+        page
     }
 
     /// A message as an item of a page, from behind its opening brace.
