@@ -325,3 +325,18 @@ impl Serialize for Epoch {
         serializer.collect_str(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_is_written_as_serde_writes_it() {
+        for first in '\0'..='\u{100}' {
+            for text in [String::from(first), alloc::format!("a{first}b")] {
+                let written = serde_json::to_string(&text).expect("a string is JSON");
+                assert_eq!(json_string(&text), written);
+            }
+        }
+    }
+}

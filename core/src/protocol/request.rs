@@ -421,6 +421,17 @@ mod tests {
     }
 
     #[test]
+    fn a_key_has_from_1_to_64_bytes() {
+        for (letters, refusal) in
+            [(0, Some(ErrorCode::BadField)), (1, None), (64, None), (65, Some(ErrorCode::BadField))]
+        {
+            let key = "k".repeat(letters);
+            let text = format!(r#"{{"type":"publish","room":"a","key":"{key}","data":1}}"#);
+            assert_eq!(code(&text), refusal, "{letters}");
+        }
+    }
+
+    #[test]
     fn what_not_everybody_can_read_is_not_passed_on() {
         for text in [
             r#"{"type":"publish","room":"a","data":"\ud800"}"#,
