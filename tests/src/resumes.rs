@@ -81,6 +81,8 @@ fn there_is_nothing_to_come_back_to_without_rooms_or_without_a_window() {
     assert!(!is_back(&resume(&mut table, 2, &ticket)), "nor does it take over");
     vanish(&mut table, 1);
     assert!(!is_back(&resume(&mut table, 2, &ticket)));
+    vanish(&mut table, 2);
+    assert!(table.hub.is_clean(), "nothing is kept of whom nobody can come back to");
 }
 
 #[test]

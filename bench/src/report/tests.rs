@@ -147,3 +147,13 @@ fn results_are_the_same_after_they_were_kept() {
     assert_eq!(read.to_json(), text);
     assert_eq!(text.lines().filter(|line| line.contains("\"connections\"")).count(), 31);
 }
+
+#[test]
+fn the_document_in_the_repository_is_made_of_its_results() {
+    let folder = super::root().join("docs");
+    let results = super::read(&folder).expect("results that can be read");
+    for (path, text) in super::files(&results) {
+        let there = std::fs::read_to_string(folder.join(&path)).expect("a file beside the results");
+        assert!(there == text, "docs/{path} is not what `bench report` makes of the results");
+    }
+}
