@@ -43,6 +43,11 @@ fn serve(mut settings: Settings, recording: Option<Recording>) -> ExitCode {
         Ok(server) => server,
         Err(error) => return cli::fail(&settings, &error),
     };
+    let server = match cli::tokens(&settings) {
+        Ok(Some(tokens)) => server.with_tokens(tokens),
+        Ok(None) => server,
+        Err(code) => return code,
+    };
     let machine = match cli::machine(&settings, recording) {
         Ok(machine) => machine,
         Err(code) => return code,
@@ -57,15 +62,24 @@ fn serve(mut settings: Settings, recording: Option<Recording>) -> ExitCode {
     }
 }
 
-/// The first Ctrl-C or SIGTERM drains, the second ends the process at once.
+/// The first Ctrl-C or SIGTERM drains, the second ends the process at once. SIGHUP has the keys read
+/// again; where there are none, it ends the process, as it does by itself.
 fn stop_on_signals(stopper: Stopper) -> std::io::Result<()> {
     let mut signals = Signals::new([Signal::Int, Signal::Term])?;
+    if stopper.has_keys() {
+        signals.add_signals([Signal::Hup])?;
+    }
     let wait = async move {
-        if signals.next().await.is_some() {
-            stopper.stop();
-        }
-        if signals.next().await.is_some() {
-            std::process::exit(1);
+        let mut is_stopping = false;
+        while let Some(signal) = signals.next().await {
+            match signal {
+                Ok(Signal::Hup) => stopper.reload(),
+                _ if is_stopping => std::process::exit(1),
+                _ => {
+                    stopper.stop();
+                    is_stopping = true;
+                }
+            }
         }
     };
     std::thread::Builder::new().name("signals".to_owned()).spawn(|| smol::block_on(wait))?;

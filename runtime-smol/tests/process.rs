@@ -12,3 +12,8 @@ fn the_process_begins_and_ends_as_promised() {
 fn a_recorded_day_is_played_to_the_same_hash() {
     process::recording::check(env!("CARGO_BIN_EXE_runtime-smol"));
 }
+
+#[test]
+fn tokens_are_taken_as_promised() {
+    process::tokens::check(env!("CARGO_BIN_EXE_runtime-smol"));
+}

@@ -6,7 +6,7 @@ use clap::Command;
 use roundtable_server::Invocation;
 use roundtable_server::cli::{self, Start};
 use runtime_std::{Server, Stopper};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 fn main() -> ExitCode {
@@ -20,6 +20,11 @@ fn main() -> ExitCode {
     let server = match Server::bind(&settings) {
         Ok(server) => server,
         Err(error) => return cli::fail(&settings, &error),
+    };
+    let server = match cli::tokens(&settings) {
+        Ok(Some(tokens)) => server.with_tokens(tokens),
+        Ok(None) => server,
+        Err(code) => return code,
     };
     let machine = match cli::machine(&settings, recording) {
         Ok(machine) => machine,
@@ -35,16 +40,24 @@ fn main() -> ExitCode {
     }
 }
 
-/// The first Ctrl-C or SIGTERM drains, the second ends the process at once.
+/// The first Ctrl-C or SIGTERM drains, the second ends the process at once. SIGHUP has the keys read
+/// again; where there are none, it ends the process, as it does by itself.
 fn stop_on_signals(stopper: Stopper) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    if stopper.has_keys() {
+        signals.add_signal(SIGHUP)?;
+    }
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        let mut signals = signals.forever();
-        if signals.next().is_some() {
-            stopper.stop();
-        }
-        if signals.next().is_some() {
-            std::process::exit(1);
+        let mut is_stopping = false;
+        for signal in signals.forever() {
+            match signal {
+                SIGHUP => stopper.reload(),
+                _ if is_stopping => std::process::exit(1),
+                _ => {
+                    stopper.stop();
+                    is_stopping = true;
+                }
+            }
         }
     })?;
     Ok(())

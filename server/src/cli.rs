@@ -4,11 +4,13 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Command;
 use roundtable::{Hub, Machine, Origin};
 
+use crate::auth::Tokens;
 use crate::record::{Files, Recorder};
 use crate::settings::{Invocation, Recording, Settings};
 use crate::{auth, log, replay};
@@ -104,6 +106,19 @@ pub fn machine(
             Err(ExitCode::FAILURE)
         }
     }
+}
+
+/// What verifies tokens, where the settings want them.
+///
+/// # Errors
+///
+/// With what the process ends if a file cannot be used; why is said.
+pub fn tokens(settings: &Settings) -> Result<Option<Arc<Tokens>>, ExitCode> {
+    let Some(sources) = settings.tokens() else { return Ok(None) };
+    Tokens::read(sources).map(Some).map_err(|why| {
+        eprintln!("{why}");
+        ExitCode::FAILURE
+    })
 }
 
 fn begin(settings: &Settings) -> (Hub, Origin) {

@@ -6,10 +6,12 @@ mod table;
 mod values;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use roundtable::{Auth, Config};
 
+use crate::auth::{Expected, Sources};
 use crate::log;
 
 pub use sources::{Invocation, Recording, SettingsError};
@@ -30,6 +32,15 @@ pub struct Settings {
     pub drain_within: Duration,
     /// How many threads read and write sockets, where the runtime has shards; 0 is one a core.
     pub shards: usize,
+    /// The file of the keys by which tokens are verified. The keys themselves are no settings, so
+    /// none is ever printed.
+    pub auth_keys: Option<PathBuf>,
+    /// For whom a token must be (`aud`).
+    pub auth_audience: Option<String>,
+    /// Who must have made a token (`iss`).
+    pub auth_issuer: Option<String>,
+    /// The file of the users and tokens that are taken back.
+    pub revoked: Option<PathBuf>,
     /// The limits of the hub.
     pub hub: Config,
     /// The limits below the hub.
@@ -72,6 +83,10 @@ impl Default for Settings {
             log: "info".to_owned(),
             drain_within: Duration::from_secs(30),
             shards: 0,
+            auth_keys: None,
+            auth_audience: None,
+            auth_issuer: None,
+            revoked: None,
             hub: Config::default(),
             wire: Wire::default(),
         }
@@ -135,11 +150,43 @@ impl Settings {
                           roundtable=debug,warn";
             return Err(self.fault("log", remedy));
         }
-        // Who asks for tokens must not believe that they keep anybody out.
-        if self.hub.auth != Auth::Off {
-            return Err(self.fault("auth", "must be off: the hub does not go by tokens"));
-        }
+        self.validate_auth()?;
         self.hub.validate().map_err(|error| self.fault(error.setting(), error.remedy()))
+    }
+
+    /// Who gives keys means tokens to be asked for, and who asks for tokens must say by which keys.
+    fn validate_auth(&self) -> Result<(), SettingsError> {
+        let given = [
+            ("auth_keys", self.auth_keys.is_some()),
+            ("auth_audience", self.auth_audience.is_some()),
+            ("auth_issuer", self.auth_issuer.is_some()),
+            ("revoked", self.revoked.is_some()),
+        ];
+        match self.hub.auth {
+            Auth::Off => match given.into_iter().find(|(_, is_given)| *is_given) {
+                Some((name, _)) => Err(self.fault(name, "needs --auth optional or required")),
+                None => Ok(()),
+            },
+            Auth::Optional | Auth::Required if self.auth_keys.is_none() => {
+                Err(self.fault("auth", "needs --auth-keys FILE, a public key, a JWKS or a secret"))
+            }
+            Auth::Optional | Auth::Required => Ok(()),
+        }
+    }
+
+    /// What tokens are verified by, where they are taken.
+    pub fn tokens(&self) -> Option<Sources> {
+        match self.hub.auth {
+            Auth::Off => None,
+            Auth::Optional | Auth::Required => Some(Sources {
+                keys: self.auth_keys.clone()?,
+                expected: Expected {
+                    audience: self.auth_audience.clone(),
+                    issuer: self.auth_issuer.clone(),
+                },
+                revoked: self.revoked.clone(),
+            }),
+        }
     }
 
     /// Sets one setting by its name, or says in a few words what it must be.

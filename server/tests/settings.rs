@@ -43,7 +43,10 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
 
 #[test]
 fn what_is_printed_can_be_read_back() {
-    let flags = ["--listen", "0.0.0.0:0", "--allow-origin", "https://a.example,https://b.example"];
+    let mut flags = vec!["--listen", "0.0.0.0:0"];
+    flags.extend(["--allow-origin", "https://a.example,https://b.example"]);
+    flags.extend(["--auth", "required", "--auth-keys", "/etc/chat/key.pem", "--revoked", "gone"]);
+    flags.extend(["--auth-audience", "chat", "--auth-issuer", "us"]);
     let settings = read(&flags, &[("ROUNDTABLE_RECENT", "9")]).unwrap().settings;
     let file = file(&settings.to_toml());
     let path = file.path().to_str().unwrap();
@@ -109,7 +112,12 @@ fn each_wrong_word_is_one_clear_line() {
         ("--default-room", " ", "a name needs at least one visible character"),
         ("--plain-text", "yes", "must be publish or refuse"),
         ("--auth", "on", "must be off, optional or required"),
-        ("--auth", "required", "must be off: the hub does not go by tokens"),
+        ("--auth", "required", "needs --auth-keys FILE, a public key, a JWKS or a secret"),
+        ("--auth", "optional", "needs --auth-keys FILE, a public key, a JWKS or a secret"),
+        ("--auth-keys", "key.pem", "needs --auth optional or required"),
+        ("--auth-audience", "chat", "needs --auth optional or required"),
+        ("--auth-issuer", "us", "needs --auth optional or required"),
+        ("--revoked", "revoked", "needs --auth optional or required"),
         (
             "--log",
             "verbose",

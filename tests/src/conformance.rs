@@ -13,6 +13,7 @@ pub mod networks;
 mod peers;
 mod raw;
 pub mod servers;
+mod tokens;
 pub mod transcript;
 
 use std::net::SocketAddr;
@@ -47,6 +48,7 @@ pub struct Server {
     /// Where clients find it.
     pub addr: SocketAddr,
     stop: Box<dyn Fn()>,
+    reload: Box<dyn Fn()>,
     result: Receiver<io::Result<()>>,
     proxy: Option<Proxy>,
 }
@@ -64,7 +66,8 @@ impl Server {
             // Nobody listens any more where the test has failed.
             let _unheard = tell.send(run());
         });
-        Self { addr, stop: Box::new(stop), result, proxy: None }
+        let reload = Box::new(|| panic!("nobody said how"));
+        Self { addr, stop: Box::new(stop), reload, result, proxy: None }
     }
 
     /// Puts a network in front of it, at whose other end clients find it.
@@ -78,6 +81,17 @@ impl Server {
     #[must_use]
     pub fn behind_proxy(self, proxy: Proxy) -> Self {
         Self { addr: proxy.addr(), proxy: Some(proxy), ..self }
+    }
+
+    /// What has it read its keys again.
+    #[must_use]
+    pub fn reloading_by(self, reload: impl Fn() + 'static) -> Self {
+        Self { reload: Box::new(reload), ..self }
+    }
+
+    /// Has it read its keys again.
+    pub fn reload(&self) {
+        (self.reload)();
     }
 
     /// Starts the drain.
@@ -132,6 +146,13 @@ macro_rules! conformance {
         $crate::conformance_through_networks!($run);
         $crate::conformance!(@cases $run;
             a_reader_that_stops_holds_up_nobody_and_reads_on_later,
+            a_token_may_stand_in_the_header_in_the_url_or_in_hello,
+            a_bad_token_is_refused_before_the_upgrade,
+            a_bad_token_in_a_frame_is_unauthorized,
+            without_the_token_that_is_needed_the_end_is_4502,
+            a_token_that_expires_gives_way_to_a_fresh_one_or_ends_with_4010,
+            a_token_allows_what_it_says,
+            whoever_is_revoked_is_closed_with_4011,
         );
     };
     (@cases $run:expr; $($case:ident,)*) => {
@@ -147,7 +168,8 @@ macro_rules! conformance {
 
 /// The same without the cases to which a network between client and server makes a difference.
 ///
-/// There is one: `a_reader_that_stops_holds_up_nobody_and_reads_on_later` sends 16 MB to each of
+/// Tokens go by the time of day: where a network is slow they would expire on their way. And there is
+/// one more: `a_reader_that_stops_holds_up_nobody_and_reads_on_later` sends 16 MB to each of
 /// three readers, so that whatever the sockets take in, the log is trimmed past the one that stopped.
 /// A network that handles single bytes, or waits for each piece, takes minutes for that. Where the
 /// network itself stands still,
@@ -204,4 +226,5 @@ pub mod cases {
     pub use super::chat::*;
     pub use super::doors::*;
     pub use super::peers::*;
+    pub use super::tokens::*;
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -212,6 +213,32 @@ impl Value for String {
 
     fn write(&self) -> String {
         self.clone()
+    }
+}
+
+/// Nothing is the empty text.
+impl Value for Option<String> {
+    const FORM: &'static str = "TEXT";
+
+    fn read(text: &str) -> Result<Self, String> {
+        Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
+    }
+
+    fn write(&self) -> String {
+        self.clone().unwrap_or_default()
+    }
+}
+
+/// Nothing is the empty text.
+impl Value for Option<PathBuf> {
+    const FORM: &'static str = "FILE";
+
+    fn read(text: &str) -> Result<Self, String> {
+        Ok(Some(PathBuf::from(text)).filter(|_| !text.is_empty()))
+    }
+
+    fn write(&self) -> String {
+        self.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! How a server's process begins and ends: one script for both, which each runs on its own program.
 
 pub(crate) mod recording;
+pub(crate) mod tokens;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -127,8 +128,13 @@ struct Server {
 
 impl Server {
     fn start(program: &str, arguments: &[&str]) -> Self {
-        let arguments = [&["--listen", "127.0.0.1:0", "--log", "error"], arguments].concat();
-        let mut child = command(program, &arguments).stdout(Stdio::piped()).spawn().unwrap();
+        Self::start_with(program, &[&["--log", "error"], arguments].concat(), Stdio::inherit())
+    }
+
+    fn start_with(program: &str, arguments: &[&str], errors: Stdio) -> Self {
+        let arguments = [&["--listen", "127.0.0.1:0"], arguments].concat();
+        let mut command = command(program, &arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let (output, first) = within_backstop(move || {
             let mut first = String::new();

@@ -20,6 +20,8 @@ pub struct Client {
     socket: WebSocketStream<Async<TcpStream>>,
     /// Who the server says this is.
     pub user: String,
+    /// What it was welcomed with.
+    pub welcome: Value,
 }
 
 /// A server with these settings.
@@ -43,11 +45,7 @@ impl Client {
     /// # Panics
     ///
     /// If the server does not welcome the client.
-    pub fn connect_with(
-        addr: SocketAddr,
-        query: &str,
-        headers: &[(&'static str, &'static str)],
-    ) -> Self {
+    pub fn connect_with(addr: SocketAddr, query: &str, headers: &[(&'static str, &str)]) -> Self {
         let mut request =
             format!("ws://{addr}/ws?{query}").into_client_request().expect("a valid address");
         for (name, value) in headers {
@@ -58,10 +56,11 @@ impl Client {
             let upgraded = async_tungstenite::client_async(request, stream).await;
             upgraded.expect("the server upgrades").0
         });
-        let mut client = Self { socket, user: String::new() };
+        let mut client = Self { socket, user: String::new(), welcome: Value::Null };
         let welcome = client.expect("welcome");
         assert_eq!(welcome["v"], 1, "{welcome}");
         client.user.push_str(welcome["user"].as_str().expect("a name"));
+        client.welcome = welcome;
         client
     }
 

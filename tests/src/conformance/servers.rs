@@ -1,10 +1,13 @@
 //! The runtimes that this workspace has, each as a [`Runtime`](super::Runtime), and a machine that
 //! tells what happens in it.
 
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use roundtable::{Command, Event, Hub, Machine, Origin, Timestamp};
+use roundtable::{Auth, Command, Event, Hub, Machine, Origin, Timestamp};
 use roundtable_server::Settings;
+use roundtable_server::auth::Tokens;
 
 use super::{Server, Start};
 
@@ -39,17 +42,33 @@ fn start_on_smol(settings: &Settings, ear: Ear) -> Server {
     let mut settings = settings.clone();
     settings.hub.run_ahead = runtime_smol::RUN_AHEAD;
     let server = runtime_smol::Server::bind(&settings).expect("a free port");
+    let server = match tokens(&settings) {
+        Some(tokens) => server.with_tokens(tokens),
+        None => server,
+    };
     let addr = server.local_addr().expect("a port");
     let (stopper, hub) = (server.stopper(), Overheard::new(&settings, ear));
+    let reloader = stopper.clone();
     Server::start(addr, move || stopper.stop(), move || server.run(hub))
+        .reloading_by(move || reloader.reload())
 }
 
 /// Starts `runtime-std`.
 fn start_on_threads(settings: &Settings, ear: Ear) -> Server {
     let server = runtime_std::Server::bind(settings).expect("a free port");
+    let server = match tokens(settings) {
+        Some(tokens) => server.with_tokens(tokens),
+        None => server,
+    };
     let addr = server.local_addr().expect("a port");
     let (stopper, hub) = (server.stopper(), Overheard::new(settings, ear));
+    let reloader = stopper.clone();
     Server::start(addr, move || stopper.stop(), move || server.run(hub))
+        .reloading_by(move || reloader.reload())
+}
+
+fn tokens(settings: &Settings) -> Option<Arc<Tokens>> {
+    settings.tokens().map(|sources| Tokens::read(sources).expect("keys that can be used"))
 }
 
 /// A hub that somebody may listen to. All have the same seed.
@@ -60,9 +79,20 @@ struct Overheard {
 
 impl Overheard {
     fn new(settings: &Settings, ear: Ear) -> Self {
-        let origin = Origin { seed: 7, wall_clock_ms: 1_785_578_400_000 };
+        let origin = Origin { seed: 7, wall_clock_ms: time_of_day(settings) };
         let hub = Hub::new(settings.hub.clone(), origin).expect("a valid configuration");
         Self { hub, ear }
+    }
+}
+
+/// The same in every run, but where tokens are taken: theirs are times of the real day.
+fn time_of_day(settings: &Settings) -> u64 {
+    match settings.hub.auth {
+        Auth::Off => 1_785_578_400_000,
+        Auth::Optional | Auth::Required => {
+            let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).expect("a sane clock");
+            u64::try_from(since_1970.as_millis()).expect("some million years are left")
+        }
     }
 }
 
