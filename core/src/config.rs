@@ -106,6 +106,12 @@ pub struct Config {
     /// How long somebody who lost the connection is still there for others, and has the name.
     pub presence_linger: Duration,
 
+    /// How long the members of a room may be untold of who came and went: news of that time are told
+    /// together.
+    pub presence_tick: Duration,
+    /// The most users that a list of a room's members names; of more, only the number is told.
+    pub presence_list: usize,
+
     /// The silence after which a ping is sent, give or take a tenth that is drawn for each ping.
     pub ping_after: Duration,
     /// How long a pong may take before the connection is closed with 4000; any byte counts.
@@ -199,6 +205,8 @@ impl Default for Config {
             signal_ttl: Duration::from_secs(5),
             resume_window: Duration::from_mins(2),
             presence_linger: Duration::from_secs(15),
+            presence_tick: Duration::from_millis(500),
+            presence_list: 200,
             ping_after: Duration::from_secs(25),
             pong_wait: Duration::from_secs(20),
             write_timeout: Duration::from_secs(10),
@@ -292,6 +300,7 @@ impl Config {
         let spans = [
             ("resume_window", self.resume_window),
             ("presence_linger", self.presence_linger),
+            ("presence_tick", self.presence_tick),
             ("auth_grace", self.auth_grace),
             ("drain_pace", self.drain_pace),
             ("drain_notice", self.drain_notice),
@@ -319,6 +328,14 @@ impl Config {
                 "page_bytes",
                 self.page_bytes,
                 "must hold the longest message: at least max_message_bytes and 1 KiB",
+            ));
+        }
+        let list = self.presence_list.saturating_mul(PRESENT_BYTES);
+        if list.saturating_add(LIST_FRAME_BYTES) > self.page_bytes {
+            return Err(ConfigError::new(
+                "presence_list",
+                self.presence_list,
+                "must be at most (page_bytes - 640) / 160: a list is no longer than a page",
             ));
         }
         let turn = self.turn_bytes + self.max_message_bytes;
@@ -360,6 +377,13 @@ impl Config {
 
 /// Tables are indexed with 32 bits.
 const MAX_COUNT: usize = u32::MAX as usize - 1;
+
+/// What a user takes in a list at the most: a name with every character at its longest, a number, and
+/// what is around them.
+const PRESENT_BYTES: usize = 160;
+
+/// What a `presence` takes beside its list at the most, in frame bytes.
+const LIST_FRAME_BYTES: usize = 640;
 
 /// What a `joined` without a page takes at the most, in frame bytes.
 const JOINED_BYTES: usize = 640;

@@ -5,6 +5,7 @@ mod auth;
 mod drain;
 mod flow;
 mod life;
+mod presence;
 mod publish;
 mod reading;
 mod resume;
@@ -295,9 +296,8 @@ impl Hub {
     }
 
     fn forget(&mut self, slot: u32) {
-        let session = &mut self.state.sessions[slot];
-        for membership in core::mem::take(&mut session.memberships) {
-            self.vacate(&membership);
+        for membership in core::mem::take(&mut self.state.sessions[slot].memberships) {
+            self.vacate(slot, &membership);
         }
         self.unlink(slot);
         self.state.sessions.remove(slot);

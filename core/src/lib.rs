@@ -17,6 +17,7 @@ mod keyed;
 mod keys;
 mod log;
 mod name;
+mod presence;
 pub mod protocol;
 mod room;
 mod session;

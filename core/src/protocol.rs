@@ -11,7 +11,8 @@ mod write;
 
 pub use reply::ErrorCode;
 pub(crate) use reply::{
-    Gap, Page, Repeat, Reply, ack_middle, json_string, message_prefix, write_ack, write_message,
+    Changes, Gap, Members, Page, Present, Repeat, Reply, ack_middle, json_string, message_prefix,
+    write_ack, write_message,
 };
 pub use request::{Echo, Frame, Id, Places, Position, Refusal, Request};
 

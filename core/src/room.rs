@@ -10,6 +10,7 @@ use core::ops::{Index, IndexMut};
 use crate::event::ConnId;
 use crate::log::{Epoch, Log};
 use crate::name::Name;
+use crate::presence::Presence;
 use crate::protocol::{ack_middle, message_prefix};
 use crate::slab::Slab;
 use crate::time::Timestamp;
@@ -19,6 +20,7 @@ use crate::time::Timestamp;
 pub(crate) struct Room {
     pub(crate) name: Name,
     pub(crate) log: Log,
+    pub(crate) presence: Presence,
     /// What each of its messages begins with.
     pub(crate) prefix: Box<str>,
     /// What each `ack` of its messages has in its middle.
@@ -39,6 +41,7 @@ impl Room {
             ack_middle: String::into_boxed_str(ack_middle(name.as_str(), epoch)),
             name,
             log: Log::new(epoch),
+            presence: Presence::default(),
             armed: None,
             members: Vec::new(),
             live: 0,

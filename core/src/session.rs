@@ -89,6 +89,10 @@ pub(crate) struct Membership {
     /// The place among the room's members.
     pub(crate) place: u32,
     pub(crate) cursor: Cursor,
+    /// While it lags: what it knows of who is there, as [`Presence::mark`] has it.
+    ///
+    /// [`Presence::mark`]: crate::presence::Presence::mark
+    pub(crate) told: u32,
     pub(crate) echo: Echo,
 }
 

@@ -14,6 +14,8 @@ pub(crate) enum Timer {
     Credential(u32),
     /// The room in this slot: its oldest entry.
     Room(u32),
+    /// The room in this slot: news of who is in it.
+    Presence(u32),
     /// The oldest key of a `publish`.
     Keys,
 }

@@ -73,7 +73,9 @@ fn the_requests_shown_are_requests() {
             shown.push(request.chars().take_while(char::is_ascii_alphabetic).collect());
         }
     }
-    for kind in ["Hello", "Join", "Leave", "Publish", "Signal", "History", "Ping", "Bye"] {
+    for kind in
+        ["Hello", "Join", "Leave", "Publish", "Signal", "History", "Presence", "Ping", "Bye"]
+    {
         assert!(shown.iter().any(|found| found == kind), "no example shows {kind}");
     }
 }
@@ -208,7 +210,8 @@ impl Scene {
             "history_entries" => (config.history_entries, config.recent) = (value, value),
             "message_burst" => config.message_burst = u32::try_from(value).expect("32 bits"),
             "max_message_bytes" => config.max_message_bytes = value,
-            "page_bytes" => config.page_bytes = value,
+            "page_bytes" => (config.page_bytes, config.presence_list) = (value, 20),
+            "presence_list" => config.presence_list = value,
             "recent" => config.recent = value,
             // A turn of one message, so that the window may be small.
             "window_bytes" => {

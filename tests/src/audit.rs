@@ -5,18 +5,20 @@ mod entries;
 mod frame;
 mod join;
 mod log;
+mod presence;
 mod repeat;
 mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roundtable::{Config, ConnId, Name};
+use roundtable::{Config, ConnId, Name, Timestamp};
 
 use crate::invariant::{Checked, hold};
 use crate::known::{Known, LogId, RoomId};
 use frame::{Asked, Place};
 pub(crate) use frame::{Frame, Kind};
 use log::{Bounds, Entry, Log, digest};
+use presence::{Folded, Presence, Went};
 use repeat::Keys;
 use session::{SessionId, Sessions};
 
@@ -77,6 +79,7 @@ pub(crate) struct Audit {
     request: Option<Request>,
     sessions: Sessions,
     keys: Keys,
+    presence: Presence,
 }
 
 /// What the configuration promises.
@@ -109,6 +112,7 @@ struct Member {
     room: RoomId,
     cursor: u64,
     echo: bool,
+    folded: Folded,
 }
 
 /// The text that a client has just sent.
@@ -183,7 +187,13 @@ impl Audit {
             request: None,
             sessions: Sessions::default(),
             keys: Keys::new(config),
+            presence: Presence::new(config),
         }
+    }
+
+    /// What o'clock it is in waking hours, and whether ticks come exactly at the deadlines.
+    pub(crate) fn clock(&mut self, awake: Timestamp, punctual: bool) {
+        (self.presence.awake, self.presence.punctual) = (awake, punctual);
     }
 
     /// A client has connected; the driver calls it `slot` for as long as it is there.
@@ -200,6 +210,7 @@ impl Audit {
     pub(crate) fn end(&mut self, slot: usize) {
         let Some(reader) = self.readers[slot].take() else { return };
         self.part(&reader);
+        self.all_went(&reader);
         if let Some((user, _)) = reader.user {
             self.users.remove(&user);
         }
@@ -303,6 +314,10 @@ impl Audit {
                 self.note_signal(frame);
                 Note::default()
             }
+            Kind::Presence => {
+                self.note_presence(frame, now_ms);
+                Note::default()
+            }
             Kind::Welcome | Kind::Left | Kind::Error | Kind::Pong | Kind::Bye => Note::default(),
         }
     }
@@ -329,6 +344,7 @@ impl Audit {
             Kind::Left => self.left(slot, frame),
             Kind::Gap => self.gap(slot, frame, note),
             Kind::Signal => self.signalled(slot, frame),
+            Kind::Presence => self.presence(slot, frame),
             Kind::History => assert!(frame.more.is_some(), "{frame:?}"),
             Kind::Error => {
                 assert!(ERRORS.contains(&&*frame.word()), "an unknown error: {frame:?}");
@@ -361,6 +377,7 @@ impl Audit {
     /// If one has missed something.
     pub(crate) fn settled(&mut self, slots: impl Iterator<Item = usize>) {
         for slot in slots {
+            self.check_agreement(slot);
             let reader = self.readers[slot].as_ref().expect("a live client");
             for member in &reader.rooms {
                 let missing = self.missing(reader, member, u64::MAX);
@@ -444,6 +461,9 @@ impl Audit {
         let index = reader.rooms.iter().position(|member| member.room == room);
         let index = index.unwrap_or_else(|| panic!("left where nobody was: {frame:?}"));
         reader.rooms.swap_remove(index);
+        if let Some((user, _)) = &reader.user {
+            self.presence.went(room, user, Went::Gone);
+        }
         self.vacate(room);
     }
 

@@ -19,6 +19,7 @@ pub struct Compare {
     guests: usize,
     epochs: usize,
     tickets: usize,
+    draining: bool,
 }
 
 /// What was said to each connection, in order.
@@ -36,6 +37,7 @@ impl Compare {
             guests: 0,
             epochs: 0,
             tickets: 0,
+            draining: false,
         }
     }
 
@@ -86,9 +88,10 @@ impl Observer for Compare {
                 Command::Send { to, text } => {
                     let frame: Value = serde_json::from_str(text).expect("the driver checked it");
                     self.learn(event, &frame);
-                    let frame = serde_json::from_str(&self.translate(text)).expect("as before");
+                    let frame: Value =
+                        serde_json::from_str(&self.translate(text)).expect("as before");
                     for conn in to.iter() {
-                        said.entry(conn).or_default().push(simplified(&frame));
+                        said.entry(conn).or_default().push(simplified(frame.clone()));
                     }
                 }
                 Command::Close { conn, code, .. } => {
@@ -103,7 +106,7 @@ impl Observer for Compare {
                 Output::Frame(conn, frame) => (conn, frame),
                 Output::Close(conn, code) => (conn, code.into()),
             };
-            expected.entry(conn).or_default().push(what);
+            expected.entry(conn).or_default().push(simplified(what));
         }
         for command in commands {
             if let Command::Close { conn, code, .. } = command
@@ -112,9 +115,16 @@ impl Observer for Compare {
                 self.reference.gone(*conn);
             }
         }
+        self.draining |= matches!(event, Event::Drain { .. });
         for side in [&mut said, &mut expected] {
             side.retain(|_, what| {
                 what.retain(|what| !code_of(what).is_some_and(only_the_hub_knows));
+                // A drain lets go of who is away at its own pace.
+                what.retain(|what| !self.draining || what["type"] != "presence");
+                if *event == Event::Tick {
+                    // Rooms are told in the order of their places in a table.
+                    what.sort_by_key(|what| what["room"].to_string());
+                }
                 !what.is_empty()
             });
         }
@@ -125,13 +135,17 @@ impl Observer for Compare {
     }
 }
 
-/// An `error` without its words for people.
-fn simplified(frame: &Value) -> Value {
-    let mut frame = frame.clone();
+/// An `error` without its words for people, and users in an order that does not go by made-up names.
+fn simplified(mut frame: Value) -> Value {
     if frame["type"] == "error"
         && let Some(fields) = frame.as_object_mut()
     {
         fields.remove("message");
+    }
+    for list in ["/list", "/join", "/leave", "/members/list"] {
+        if let Some(users) = frame.pointer_mut(list).and_then(Value::as_array_mut) {
+            users.sort_by_key(Value::to_string);
+        }
     }
     frame
 }

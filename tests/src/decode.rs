@@ -146,8 +146,11 @@ fn decode_frame(op: u8, body: &mut Body<'_>) -> Frame {
         },
         17 => Frame::Plain { letters: letters(body.byte()) },
         18 => Frame::Odd(body.of(&ODD)),
-        _ if body.byte() == 1 => Frame::Bye,
-        _ => Frame::Ping { id },
+        _ => match body.byte() {
+            1 => Frame::Bye,
+            2 => Frame::Presence { id, room: body.of(&ROOMS) },
+            _ => Frame::Ping { id },
+        },
     }
 }
 

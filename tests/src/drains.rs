@@ -18,6 +18,7 @@ fn crowd() -> Table {
         pong_wait: HOUR,
         write_timeout: HOUR,
         history_age: 2 * HOUR,
+        presence_tick: HOUR,
         ..Limits::Tiny.config()
     };
     let mut table = Table::new(config);

@@ -444,6 +444,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             self.touched.retain(|of| *of != slot);
         }
         self.live -= 1;
+        self.audit.clock(self.clock().awake, self.punctual);
         self.audit.end(slot);
         if let Some(client) = socket.client {
             self.clients[usize::from(client)].slot = None;

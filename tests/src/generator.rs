@@ -41,7 +41,7 @@ pub const ODD: [&str; 24] = [
     "{\"type\":\"join\",\"id\":6,\"room\":\"lobby\",\"since\":{\"epoch\":\"k\",\"seq\":-1}}",
     "{\"type\":\"history\",\"id\":7,\"room\":\"lobby\",\"limit\":0}",
     "{\"type\":\"signal\",\"id\":8,\"room\":\"lobby\",\"key\":\"\",\"data\":true}",
-    "{\"type\":\"presence\",\"id\":9,\"room\":\"lobby\"}",
+    "{\"type\":\"presence\",\"id\":9}",
     "{\"type\":\"auth\",\"id\":10,\"token\":\"t\"}",
     "{\"type\":\"hello\",\"id\":11,\"resume\":\"s\"}",
     "{\"type\":\"publish\",\"id\":12,\"room\":\"lobby\",\"data\":1,\"key\":7}",
@@ -100,6 +100,7 @@ impl Limits {
             rate_limit_strikes: 4,
             reserve_bytes: 2048,
             page_bytes: 1024,
+            presence_list: 2,
             turn_events: 4,
             turn_bytes: 512,
             window_bytes: 6000,
@@ -117,6 +118,7 @@ impl Limits {
         // The reference reads by no page: the longest log fits into one.
         let default = Config {
             page_bytes: 1 << 24,
+            presence_list: 3,
             window_bytes: 1 << 25,
             history_bytes: 1 << 26,
             ..Config::default()
@@ -324,6 +326,13 @@ pub enum Frame {
         before: Option<Since>,
         /// How many entries.
         limit: Option<u16>,
+    },
+    /// To be told who is there.
+    Presence {
+        /// The request's id.
+        id: Id,
+        /// One of [`ROOMS`].
+        room: &'static str,
     },
     /// To be answered.
     Ping {

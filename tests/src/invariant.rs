@@ -55,11 +55,13 @@ pub enum Invariant {
     SafeRepeats,
     /// A signal is what its author said, and is given to others in the room who have read everything.
     SignalsPass,
+    /// Who folds what it is told of a room's members knows who is there, as everybody else does.
+    PresenceFolds,
 }
 
 impl Invariant {
     /// Each of them, in the order of the numbers.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Pure,
         Self::KnownConnections,
         Self::OneClose,
@@ -81,6 +83,7 @@ impl Invariant {
         Self::OwnSession,
         Self::SafeRepeats,
         Self::SignalsPass,
+        Self::PresenceFolds,
     ];
 }
 

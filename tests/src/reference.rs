@@ -9,12 +9,14 @@ use serde_json::{Map, Value, json};
 
 pub(crate) mod frame;
 mod limits;
+mod presence;
 mod repeat;
 mod room;
 mod session;
 
 use frame::{Refusal, good_id, key, name, place, read, string, with_id};
 use limits::Rate;
+use presence::Presence;
 use repeat::Keyed;
 use room::{Entry, Room};
 use session::{Membership, Session};
@@ -67,6 +69,7 @@ impl Reference {
     pub fn handle(&mut self, now: Timestamp, event: &Event) -> Vec<Output> {
         self.now = now;
         self.forget_the_past();
+        self.count_users();
         match event {
             Event::Connect { conn, peer: _, greeting } => self.connect(*conn, greeting),
             Event::Text { conn, text } => {
@@ -84,10 +87,11 @@ impl Reference {
             | Event::Verified { .. }
             | Event::Admin { .. }
             | Event::Backlog { .. }
-            | Event::Flushed
-            | Event::Tick => {}
+            | Event::Flushed => {}
+            Event::Tick => self.tell_news(),
         }
         self.forget_the_past();
+        self.count_users();
         core::mem::take(&mut self.out)
     }
 
@@ -152,6 +156,7 @@ impl Reference {
                 return self.turn_away(conn, CloseCode::TryLater);
             };
             self.sessions.remove(first);
+            self.count_users();
         }
         let user = self.free_name(greeting.name.as_ref());
         self.tickets += 1;
@@ -282,7 +287,7 @@ impl Reference {
                 Ok(())
             }
             "auth" => Err(string(frame, "token").err().unwrap_or(("unsupported", None))),
-            "presence" => Err(("unsupported", None)),
+            "presence" => self.who_is_there(me, id, frame),
             _ => Err(("bad_type", None)),
         }
     }
@@ -309,6 +314,7 @@ impl Reference {
             let joined = json!({
                 "type": "joined", "room": name, "epoch": room.epoch, "seq": room.head,
                 "recovered": false, "more": !room.kept.is_empty(), "history": [],
+                "members": self.members_of(&name),
             });
             self.say(conn, with_id(joined, id));
             return Ok(());
@@ -323,7 +329,8 @@ impl Reference {
         joined["seq"] = json!(room.head);
         let session = &mut self.sessions[me];
         session.has_joined = true;
-        session.rooms.push(Membership { room: name, echo, cursor: 0 });
+        session.rooms.push(Membership { room: name.clone(), echo, cursor: 0 });
+        joined["members"] = self.members_of(&name);
         self.say(conn, with_id(joined, id));
         Ok(())
     }
@@ -344,7 +351,8 @@ impl Reference {
         }
         self.epochs += 1;
         let epoch = format!("epoch#{:07}", self.epochs);
-        self.rooms.push(Room { name: name.to_owned(), epoch, head: 0, kept: Vec::new() });
+        let (name, presence) = (name.to_owned(), Presence::default());
+        self.rooms.push(Room { name, epoch, head: 0, kept: Vec::new(), presence });
         Ok(())
     }
 

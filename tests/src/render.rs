@@ -75,6 +75,7 @@ impl Render {
                 }
                 self.object("history", *id, fields)
             }
+            Frame::Presence { id, room } => self.object("presence", *id, json!({ "room": room })),
             Frame::Ping { id } => self.object("ping", *id, json!({})),
             Frame::Bye => "{\"type\":\"bye\"}".to_owned(),
             Frame::Plain { letters } => format!("{}\r\n", "y ".repeat(*letters / 2)),

@@ -35,7 +35,9 @@ fn is_back(told: &[Value]) -> bool {
 fn a_client_may_come_back_until_the_window_is_over() {
     let window = Duration::from_secs(20);
     for (late, comes_back) in [(window.saturating_sub(NANO), true), (window, false)] {
-        let mut table = Table::new(Config { resume_window: window, ..Config::default() });
+        let presence_tick = window;
+        let config = Config { resume_window: window, presence_tick, ..Config::default() };
+        let mut table = Table::new(config);
         let ticket = arrive(&mut table, 1);
         assert_eq!(table.join(1, "lobby"), "joined");
         vanish(&mut table, 1);

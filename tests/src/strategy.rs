@@ -162,6 +162,7 @@ pub fn frame() -> impl Strategy<Value = Frame> {
             .prop_map(|(id, room, size)| Frame::Signal { id, room, letters: letters(size) }),
         3 => (id(), room(), prop::option::of(since()), prop::option::of(0_u16..400))
             .prop_map(|(id, room, before, limit)| Frame::History { id, room, before, limit }),
+        2 => (id(), room()).prop_map(|(id, room)| Frame::Presence { id, room }),
         2 => id().prop_map(|id| Frame::Ping { id }),
         1 => Just(Frame::Bye),
         4 => any::<u8>().prop_map(|size| Frame::Plain { letters: letters(size) }),

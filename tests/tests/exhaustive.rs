@@ -105,6 +105,7 @@ fn limits_that_are_met_at_once_are_those_of_the_reference() {
 fn narrow() -> Config {
     Config {
         page_bytes: 1024,
+        presence_list: 2,
         turn_events: 1,
         turn_bytes: 16,
         max_message_bytes: 256,

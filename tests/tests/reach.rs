@@ -30,6 +30,10 @@ impl Observer for Count {
                         "resumed"
                     } else if frame["duplicate"] == true {
                         "duplicate"
+                    } else if frame["join"].is_array() {
+                        "changed"
+                    } else if frame["list"].is_array() {
+                        "listed"
                     } else {
                         ""
                     };
@@ -65,7 +69,7 @@ fn assert_reached(reached: &BTreeMap<String, u32>, kinds: &[&str]) {
 
 #[test]
 fn scripts_with_prompt_readers_reach_the_whole_protocol() {
-    let reached = reached(Limits::Default, Readers::Prompt, 150);
+    let reached = reached(Limits::Default, Readers::Prompt, 250);
     assert_reached(
         &reached,
         &[
@@ -90,6 +94,9 @@ fn scripts_with_prompt_readers_reach_the_whole_protocol() {
             "error key_conflict",
             "ack duplicate",
             "signal",
+            "presence",
+            "presence changed",
+            "presence listed",
             "error draining",
             "bye normal",
             "close normal",

@@ -42,6 +42,10 @@ impl View {
     fn take(&mut self, client: u16, frame: &Value) {
         let Some(told) = self.0.get_mut(&client) else { return };
         let word = |field: &str| frame[field].as_str().unwrap_or_default();
+        // This world has no ticks, in which news of who is there are told.
+        if word("type") == "presence" {
+            return;
+        }
         *told.frames.entry(format!("{} {}", word("type"), word("code"))).or_default() += 1;
         match word("type") {
             // Made-up names are each hub's own.
@@ -239,6 +243,7 @@ impl World {
                 }
                 ("history", *id, fields)
             }
+            Frame::Presence { id, room } => ("presence", *id, json!({ "room": room })),
             Frame::Ping { id } => ("ping", *id, json!({})),
             Frame::Bye => ("bye", Id::None, json!({})),
             Frame::Plain { letters } => return format!("{}\r\n", "y ".repeat(*letters / 2)),

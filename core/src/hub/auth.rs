@@ -128,9 +128,14 @@ impl Hub {
                 alloc::format!("a user has at most {} sessions", self.config.sessions_per_user);
             return self.refuse(slot, id, ErrorCode::SessionLimit, message, out);
         }
+        let mut blind = self.blind_rooms(slot);
         self.admit(slot, claims, out);
         self.welcome(slot, id, Resumed::No, out)?;
-        self.hold_to_claims(slot, out)
+        self.hold_to_claims(slot, out)?;
+        let still_blind = self.blind_rooms(slot);
+        blind.retain(|room| !still_blind.contains(room));
+        self.owe_lists(slot, &blind);
+        Ok(())
     }
 
     /// Refuses a token. Who must show one has no second try on this connection.
@@ -191,7 +196,7 @@ impl Hub {
             if self.state.sessions[stranger].is_connected() {
                 self.close(stranger, CloseCode::AuthRevoked, Queue::Flush, out);
             } else {
-                self.state.sessions.free_name(stranger);
+                self.go_away(stranger);
             }
         }
         self.disarm_credential(slot);

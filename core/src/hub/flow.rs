@@ -15,7 +15,7 @@ use crate::session::Cursor;
 
 /// Why a lagging session reads on no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
+pub(super) enum Stop {
     /// It has caught up in all its rooms.
     Live,
     /// Its window is full.
@@ -85,7 +85,7 @@ impl Hub {
     }
 
     /// Notes that a session lags: it is tried again once its turn is covered.
-    pub(super) fn wait_for_room(&mut self, slot: u32) {
+    fn wait_for_room(&mut self, slot: u32) {
         self.state.lagging.covering.insert(slot);
     }
 
@@ -121,6 +121,7 @@ impl Hub {
         let room = &mut self.state.rooms[room_slot];
         room.log.expire(self.now, self.limits.log.age);
         if seq == room.log.head() {
+            self.give_list(slot, room_slot, out)?;
             self.make_live(slot, room_slot);
             return Ok(());
         }
@@ -143,7 +144,7 @@ impl Hub {
         Ok(())
     }
 
-    fn check_room(&mut self, slot: u32, bytes: u64) -> Result<(), Stop> {
+    pub(super) fn check_room(&mut self, slot: u32, bytes: u64) -> Result<(), Stop> {
         if self.queued(slot) + bytes > self.limits.data {
             Err(Stop::Window)
         } else if self.queued_in_all() + bytes > self.limits.budget {
@@ -155,6 +156,23 @@ impl Hub {
 
     fn has_uncovered(&self, slot: u32) -> bool {
         self.state.sessions.flow(slot).sent.uncovered(self.config.run_ahead) > 0
+    }
+
+    /// A live member lags from `seq` on, and knows what was told of who is there up to `told`.
+    pub(super) fn make_lagging(&mut self, slot: u32, room_slot: u32, seq: u64, told: u32) {
+        let state = &mut self.state;
+        let membership = state.sessions[slot].membership(room_slot);
+        let place = membership.expect("a member has a membership").place;
+        state.rooms[room_slot].make_lagging(place, state.sessions.mover(room_slot));
+        self.read_from(slot, room_slot, seq, told);
+    }
+
+    /// Lets a member, who is not given what is new, read on behind `seq` when there is room.
+    pub(super) fn read_from(&mut self, slot: u32, room_slot: u32, seq: u64, told: u32) {
+        let membership = self.state.sessions[slot].membership_mut(room_slot);
+        let membership = membership.expect("a member has a membership");
+        (membership.cursor, membership.told) = (Cursor::Lagging(seq), told);
+        self.wait_for_room(slot);
     }
 
     pub(super) fn make_live(&mut self, slot: u32, room_slot: u32) {

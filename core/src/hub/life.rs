@@ -122,6 +122,7 @@ impl Hub {
                 Some(Timer::Session(slot)) => self.session_is_due(slot, out),
                 Some(Timer::Credential(slot)) => self.credential_is_due(slot, out),
                 Some(Timer::Room(slot)) => self.room_is_due(slot),
+                Some(Timer::Presence(slot)) => self.telling_is_due(slot, out),
                 Some(Timer::Keys) => self.keys_are_due(),
                 None => break,
             }

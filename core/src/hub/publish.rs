@@ -162,8 +162,10 @@ impl Hub {
         let live = self.state.rooms[room_slot].live();
         let (count, without_room) = load.put_on(&mut self.state.sessions.flows, live, except);
         self.sent.add(count * load.bytes);
+        let room = &self.state.rooms[room_slot];
+        let (before, told) = (room.log.head() - 1, room.presence.mark());
         for slot in without_room {
-            self.make_lagging(slot, room_slot);
+            self.make_lagging(slot, room_slot, before, told);
         }
         if count > 0 {
             let sessions = &self.state.sessions;
@@ -172,18 +174,6 @@ impl Hub {
             let except = except.map(|slot| sessions.flow(slot).conn);
             out.push(Command::Send { to: Recipients::Many { list, except }, text });
         }
-    }
-
-    /// The entry at the head was not given to a live member: it lags behind it.
-    fn make_lagging(&mut self, slot: u32, room_slot: u32) {
-        let state = &mut self.state;
-        let room = &mut state.rooms[room_slot];
-        let membership = state.sessions[slot].membership_mut(room_slot);
-        let membership = membership.expect("a member has a membership");
-        membership.cursor = Cursor::Lagging(room.log.head() - 1);
-        let place = membership.place;
-        room.make_lagging(place, state.sessions.mover(room_slot));
-        self.wait_for_room(slot);
     }
 
     /// The session, if it lives in the room and does not want its own messages back.

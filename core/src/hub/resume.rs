@@ -81,6 +81,10 @@ impl Hub {
         if self.state.sessions[back].is_connected() {
             self.take_over(back, out);
         }
+        let was_away = !self.lingers(back);
+        if was_away {
+            self.go_away(back);
+        }
         let fresh = claims.or_else(|| self.state.sessions[slot].claims().cloned().map(Box::new));
         self.disarm_credential(slot);
         self.hand_over(slot, back);
@@ -89,6 +93,11 @@ impl Hub {
         } else {
             self.claim_name(back);
             self.rearm_credential(back);
+        }
+        if was_away {
+            for index in 0..self.state.sessions[back].memberships.len() {
+                self.arrive(back, self.state.sessions[back].memberships[index].room);
+            }
         }
         self.rearm(back);
         self.welcome(back, id, Resumed::Yes, out)?;
@@ -102,6 +111,9 @@ impl Hub {
     /// The session's client has not come back: for others it is gone.
     pub(super) fn go_away(&mut self, slot: u32) {
         let Standing::Lingering { since } = self.state.sessions[slot].standing else { return };
+        for index in 0..self.state.sessions[slot].memberships.len() {
+            self.depart(slot, self.state.sessions[slot].memberships[index].room);
+        }
         self.state.sessions[slot].standing = Standing::Away { since };
         self.state.sessions.free_name(slot);
         self.rearm(slot);
@@ -116,9 +128,16 @@ impl Hub {
         match self.state.sessions[slot].standing {
             Standing::Connected => true,
             // Nobody comes back to a server that stops.
-            Standing::Lingering { .. } if self.drain.is_some() => false,
-            Standing::Lingering { since } => since + self.config.presence_linger > self.awake(),
+            Standing::Lingering { .. } => self.drain.is_none() && self.lingers(slot),
             Standing::Away { .. } => false,
+        }
+    }
+
+    /// Whether the session, which lost its connection, is still there for others.
+    fn lingers(&self, slot: u32) -> bool {
+        match self.state.sessions[slot].standing {
+            Standing::Lingering { since } => since + self.config.presence_linger > self.awake(),
+            Standing::Connected | Standing::Away { .. } => false,
         }
     }
 

@@ -42,8 +42,9 @@ impl Hub {
             return self.join_again(slot, id, room_slot, echo, out);
         }
         let place = self.state.rooms[room_slot].add(slot);
-        let cursor = Cursor::Lagging(0);
-        self.state.sessions[slot].add(Membership { room: room_slot, place, cursor, echo });
+        let (cursor, told) = (Cursor::Lagging(0), 0);
+        self.state.sessions[slot].add(Membership { room: room_slot, place, cursor, told, echo });
+        self.arrive(slot, room_slot);
         self.enter(slot, id, room_slot, since.map(|place| (&*place.epoch, place.seq)), out)
     }
 
@@ -57,7 +58,9 @@ impl Hub {
         since: Option<(&str, u64)>,
         out: &mut Vec<Command>,
     ) -> Result<(), Gone> {
-        let free = self.free_for_page(slot);
+        let free = self.free_for_frame(slot);
+        let listing = self.listing(slot, room_slot, free);
+        let free = free.saturating_sub(listing.bytes()).min(self.config.page_bytes);
         let room = &self.state.rooms[room_slot];
         let entry = if self.may(slot, Action::History, room.name.as_str()) {
             room.start(self.config.recent, since, free)
@@ -72,14 +75,12 @@ impl Hub {
             recovered: entry.recovered,
             reason: entry.reason,
             gap: entry.gap,
+            members: listing.members,
             more: entry.more,
         }
         .text_with("history", &entry.page);
-        let behind = entry.cursor < room.log.head();
-        if behind {
-            let membership = self.state.sessions[slot].membership_mut(room_slot);
-            membership.expect("a member has a membership").cursor = Cursor::Lagging(entry.cursor);
-            self.wait_for_room(slot);
+        if entry.cursor < room.log.head() || listing.mark != room.presence.mark() {
+            self.read_from(slot, room_slot, entry.cursor, listing.mark);
         } else {
             self.make_live(slot, room_slot);
         }
@@ -122,7 +123,7 @@ impl Hub {
         let index = session.memberships.iter().position(|of| of.room == room_slot);
         let membership = session.memberships.remove(index.expect("a member has a membership"));
         let name = self.state.rooms[room_slot].name.clone();
-        self.vacate(&membership);
+        self.vacate(slot, &membership);
         let text = Reply::Left { id: id.map(Id::raw), room: name.as_str(), reason }.text();
         self.tell(slot, text, out)
     }
@@ -144,8 +145,9 @@ impl Hub {
         self.refuse(slot, id, ErrorCode::NotJoined, "join the room first", out)
     }
 
-    /// Takes a membership, which its session has no more, out of its room.
-    pub(super) fn vacate(&mut self, membership: &Membership) {
+    /// Takes a membership, which the session in `slot` has no more, out of its room.
+    pub(super) fn vacate(&mut self, slot: u32, membership: &Membership) {
+        self.depart(slot, membership.room);
         let state = &mut self.state;
         let moved = state.sessions.mover(membership.room);
         state.rooms[membership.room].remove(membership.place, moved);
@@ -214,12 +216,17 @@ impl Hub {
         echo: Echo,
         out: &mut Vec<Command>,
     ) -> Result<(), Gone> {
+        let free = self.free_for_frame(slot);
+        let listing = self.listing(slot, room_slot, free);
         let room = &self.state.rooms[room_slot];
+        let mark = room.presence.mark();
         let membership = self.state.sessions[slot].membership_mut(room_slot);
         let membership = membership.expect("the session is a member");
         membership.echo = echo;
-        let seq = match membership.cursor {
-            Cursor::Live => room.log.head(),
+        membership.told = listing.mark;
+        let (cursor, head) = (membership.cursor, room.log.head());
+        let seq = match cursor {
+            Cursor::Live => head,
             Cursor::Lagging(seq) => seq,
         };
         let text = Reply::Joined {
@@ -230,9 +237,13 @@ impl Hub {
             recovered: false,
             reason: None,
             gap: None,
+            members: listing.members,
             more: room.log.tail() <= seq,
         }
         .text_with("history", &Page::default());
+        if cursor == Cursor::Live && listing.mark != mark {
+            self.make_lagging(slot, room_slot, head, listing.mark);
+        }
         self.tell(slot, text, out)
     }
 
@@ -244,7 +255,9 @@ impl Hub {
         }
         room.log.expire(self.now, self.limits.log.age);
         if room.log.is_empty() {
-            self.state.calendar.disarm(&mut room.armed, Timer::Room(room_slot));
+            let calendar = &mut self.state.calendar;
+            calendar.disarm(&mut room.armed, Timer::Room(room_slot));
+            calendar.disarm(&mut room.presence.armed, Timer::Presence(room_slot));
             self.state.rooms.remove(room_slot);
         }
     }

@@ -117,6 +117,7 @@ impl Hub {
             Request::History { room, before, limit } => {
                 self.history(slot, id, &room, before.as_ref(), limit, out)
             }
+            Request::Presence { room } => self.presence(slot, id, &room, out),
             Request::Ping => {
                 let text = Reply::Pong { id: id.map(Id::raw), ts: self.wall_ms() }.text();
                 self.tell(slot, text, out)

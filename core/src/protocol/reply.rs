@@ -1,11 +1,13 @@
 //! What the server says, and how it is written down.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::Write as _;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::log::Epoch;
 use crate::ticket::Ticket;
@@ -101,6 +103,39 @@ pub(crate) struct Gap {
     pub(crate) to: u64,
 }
 
+/// The users in a room.
+#[derive(Debug, Serialize)]
+pub(crate) struct Members<'a> {
+    /// How often members were told of who is there.
+    pub(crate) v: u64,
+    pub(crate) count: usize,
+    /// Each of them, if they are not too many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) list: Option<Vec<Present<'a>>>,
+}
+
+/// Who has come to a room or has another number of sessions there, and who has gone.
+#[derive(Debug, Serialize)]
+pub(crate) struct Changes<'a> {
+    pub(crate) v: u64,
+    pub(crate) join: Vec<Present<'a>>,
+    pub(crate) leave: Vec<&'a str>,
+}
+
+/// A user in a room, and the number of its sessions there.
+#[derive(Debug, Serialize)]
+pub(crate) struct Present<'a> {
+    pub(crate) user: &'a str,
+    pub(crate) n: u32,
+}
+
+impl Members<'_> {
+    /// As JSON.
+    pub(crate) fn raw(&self) -> Box<RawValue> {
+        to_raw_value(self).expect("names and numbers are JSON")
+    }
+}
+
 /// A frame to a client, but for `message` and `ack`, of which there are far more than of all others.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -130,6 +165,9 @@ pub(crate) enum Reply<'a> {
         reason: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         gap: Option<Gap>,
+        /// [`Members`].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        members: Option<Box<RawValue>>,
         more: bool,
     },
     /// The client is no longer a member; nothing of the room follows.
@@ -150,6 +188,22 @@ pub(crate) enum Reply<'a> {
         #[serde(flatten)]
         gap: Gap,
         reason: &'a str,
+    },
+    /// Who is in a room.
+    #[serde(rename = "presence")]
+    Everybody {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a RawValue>,
+        room: &'a str,
+        #[serde(flatten)]
+        members: Members<'a>,
+    },
+    /// Who has come to a room, and who has gone.
+    #[serde(rename = "presence")]
+    Changes {
+        room: &'a str,
+        #[serde(flatten)]
+        changes: Changes<'a>,
     },
     /// A page of the log.
     History {

@@ -87,6 +87,11 @@ pub enum Request<'a> {
         /// The most entries wanted.
         limit: Option<u64>,
     },
+    /// Ask who is in a room.
+    Presence {
+        /// The room.
+        room: Cow<'a, str>,
+    },
     /// Ask for a `pong`.
     Ping,
     /// Close the connection.
@@ -102,7 +107,8 @@ impl Request<'_> {
             | Self::Leave { .. }
             | Self::Publish { .. }
             | Self::Signal { .. }
-            | Self::History { .. } => false,
+            | Self::History { .. }
+            | Self::Presence { .. } => false,
         }
     }
 }
@@ -147,10 +153,8 @@ impl<'a> Frame<'a> {
     /// # Errors
     ///
     /// `bad_json` for what is not one JSON object, nested too deep, or holds a string or number that
-    /// not everybody can read, `bad_type` for an unknown
-    /// type, `bad_field` for a field that is missing, twice there, or of the wrong form, and
-    /// `unsupported` for what the protocol has and this version does not do: ignoring it would
-    /// break a promise.
+    /// not everybody can read, `bad_type` for an unknown type, and `bad_field` for a field that is
+    /// missing, twice there, or of the wrong form.
     pub fn parse(text: &'a str, max_depth: usize) -> Result<Self, Refusal<'a>> {
         let fields = Fields::parse(text, max_depth)?;
         let id = fields.id.map(Id::parse).transpose()?;
@@ -278,11 +282,9 @@ impl<'a> Fields<'a> {
                 before: position("before", self.before)?,
                 limit: self.limit()?,
             }),
+            "presence" => Ok(Request::Presence { room: self.room()? }),
             "ping" => Ok(Request::Ping),
             "bye" => Ok(Request::Bye),
-            "presence" => {
-                Err((ErrorCode::Unsupported, format!("this server does not do `{kind}`").into()))
-            }
             _ => Err((ErrorCode::BadType, format!("no such type: {}", shortened(&kind)).into())),
         }
     }

@@ -45,7 +45,7 @@ impl fmt::Display for Frame<'_> {
                     f.write_str(",\"echo\":false")?;
                 }
             }
-            Request::Leave { room } => string(f, "room", room)?,
+            Request::Leave { room } | Request::Presence { room } => string(f, "room", room)?,
             Request::Publish { room, key, data } => {
                 string(f, "room", room)?;
                 if let Some(key) = key {
@@ -80,6 +80,7 @@ fn kind(request: &Request<'_>) -> &'static str {
         Request::Publish { .. } => "publish",
         Request::Signal { .. } => "signal",
         Request::History { .. } => "history",
+        Request::Presence { .. } => "presence",
         Request::Ping => "ping",
         Request::Bye => "bye",
     }

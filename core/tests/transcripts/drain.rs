@@ -19,10 +19,12 @@ fn a_drain_gives_notice_and_then_closes() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   drain 30s
             1.000s   tick
                        bye code=4002 after_ms=949 reason=drain -> ann
@@ -68,7 +70,9 @@ fn a_drain_within_nothing_closes_at_once() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   drain 0s
             1.000s   tick
                        bye code=4002 after_ms=909 reason=drain -> ann
@@ -99,10 +103,12 @@ fn who_lags_is_given_the_rest_before_its_close() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   bob stalls
             1.000s   ann: 1 PAD
                        message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
@@ -121,6 +127,7 @@ fn who_lags_is_given_the_rest_before_its_close() {
                        close ann 4002 drain
             7.000s   bob takes 9000
                        message room=lobby seq=4 data="4 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
+                       presence room=lobby count=1 list=[bob] v=2 -> bob
                        close bob 4002 drain
                        drained
         "#]],
@@ -148,10 +155,12 @@ fn a_drain_ends_in_time() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   bob stalls
             1.000s   ann: 1 PAD
                        message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
@@ -186,7 +195,9 @@ fn the_last_one_to_leave_ends_the_drain() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   drain 30s
             1.000s   tick
                        bye code=4002 after_ms=929 reason=drain -> ann

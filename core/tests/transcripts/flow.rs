@@ -28,10 +28,12 @@ fn a_slow_reader_costs_nobody_and_reads_on() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   bob stalls
             1.000s   ann: 1 PAD
                        message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
@@ -84,10 +86,12 @@ fn a_reader_that_fell_off_the_tail_is_told_of_the_gap() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   bob stalls
             1.000s   ann: 1 PAD
                        message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
@@ -153,10 +157,12 @@ fn control_messages_use_the_reserve_and_then_close() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   bob stalls
             1.000s   ann: 1 PAD
                        message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
@@ -229,10 +235,12 @@ fn a_history_without_room_is_overloaded() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   bob stalls
             1.000s   ann: 1 PAD
                        message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
@@ -262,10 +270,12 @@ fn no_progress_for_write_timeout_closes() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   bob stalls
             1.000s   ann: one
                        message room=lobby seq=1 data="one" from=ann -> ann, bob
@@ -299,10 +309,12 @@ fn progress_is_life() {
         &expect![[r#"
             0.000s   bob connects
                        welcome max_bytes=32768 session=S1 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[bob] more=false recovered=false -> bob
             0.000s   ann connects
                        welcome max_bytes=32768 session=S2 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> bob, ann
             1.000s   bob stalls
             1.000s   ann: PAD
                        message room=lobby seq=1 data="xxxxxxxxxxxxxxxxxxxxxxx… (3502 bytes) from=ann -> bob, ann
@@ -344,13 +356,15 @@ fn the_global_budget_makes_readers_lag() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
             0.000s   eve connects
                        welcome max_bytes=4096 session=S3 user=eve v=1 -> eve
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> eve
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:3[ann, bob, eve] more=false recovered=false -> eve
+            0.500s   tick
+                       presence room=lobby join=[ann, bob, eve] leave=[] v=1 -> ann, bob, eve
             1.000s   bob stalls
             1.000s   eve stalls
             1.000s   ann: 1 PAD
@@ -388,7 +402,9 @@ fn a_newcomer_with_a_small_window_reads_the_rest_as_messages() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann: 1 PAD
                        message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann
             2.000s   ann: 2 PAD
@@ -398,7 +414,7 @@ fn a_newcomer_with_a_small_window_reads_the_rest_as_messages() {
             4.000s   bob connects room=
                        welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
             5.000s   bob: {"type":"join","id":1,"room":"lobby","since":{"epoch":"
-                       joined id=1 room=lobby epoch=E1 seq=1 history=[1 "1 xxxxxxxxxxxxxxxxxx… (3508 bytes) more=false recovered=true -> bob
+                       joined id=1 room=lobby epoch=E1 seq=1 history=[1 "1 xxxxxxxxxxxxxxxxxx… (3508 bytes) members=1:2[ann, bob] more=false recovered=true -> bob
                        message room=lobby seq=2 data="2 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
                        message room=lobby seq=3 data="3 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
         "#]],
@@ -448,10 +464,12 @@ fn past_the_budget_the_largest_backlog_is_closed() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   ann stalls
             1.000s   bob: 1 PAD
                        message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=bob -> ann, bob

@@ -17,10 +17,12 @@ fn silence_leads_to_a_ping_and_then_to_the_end() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   ann: hello
                        message room=lobby seq=1 data="hello" from=ann -> ann, bob
             22.895s  tick
@@ -32,6 +34,8 @@ fn silence_leads_to_a_ping_and_then_to_the_end() {
             42.895s  tick
                        bye code=4000 reason=ping_timeout -> bob
                        close bob 4000 ping_timeout
+            58.395s  tick
+                       presence room=lobby join=[] leave=[bob] v=2 -> ann
         "#]],
     );
 }
@@ -47,7 +51,9 @@ fn any_byte_is_an_answer() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             23.361s  tick
                        ping ann
             30.000s  ann is heard
@@ -72,14 +78,16 @@ fn a_full_hub_turns_newcomers_away() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   bob connects
                        bye code=1013 reason=try_later -> bob
                        close bob 1013 try_later
             2.000s   ann vanishes
             3.000s   bob connects
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E2 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E2 seq=0 history=[] members=0:1[bob] more=false recovered=false -> bob
         "#]],
     );
 }
@@ -101,14 +109,14 @@ fn the_hubs_own_absence_is_not_the_peers_silence() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             30.000s  after an absence
-                       ping ann
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             100.000s after an absence
                        ping ann
             100.000s ann is heard
             200.000s after an absence
-            206.921s tick
+            205.649s tick
                        ping ann
         "#]],
     );

@@ -28,10 +28,12 @@ fn a_key_gives_one_entry() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   ann: {"type":"publish","id":1,"room":"lobby","data":"one","k
                        ack id=1 room=lobby epoch=E1 seq=1 -> ann
                        message room=lobby seq=1 data="one" from=ann -> ann, bob
@@ -47,10 +49,12 @@ fn a_key_gives_one_entry() {
                        ack id=5 room=lobby epoch=E1 seq=3 -> bob
                        message room=lobby seq=3 data="one" from=bob -> ann, bob
             7.000s   ann: {"type":"join","room":"tea"}
-                       joined room=tea epoch=E2 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=tea epoch=E2 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             7.000s   ann: {"type":"publish","id":6,"room":"tea","data":"other","k
                        ack id=6 room=tea epoch=E2 seq=1 -> ann
                        message room=tea seq=1 data="other" from=ann -> ann
+            7.500s   tick
+                       presence room=tea join=[ann] leave=[] v=1 -> ann
             8.000s   ann: {"type":"publish","id":7,"room":"lobby","data":"one","k
                        error id=7 code=bad_field message="`key` must be a string of 1 to 64 bytes" retry=never -> ann
             8.000s   ann: {"type":"publish","id":8,"room":"lobby","data":"one","k
@@ -87,10 +91,12 @@ fn a_key_outlives_the_connection_and_the_entry_and_grows_old() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   ann: {"type":"publish","room":"lobby","data":"one","key":"k"
                        message room=lobby seq=1 data="one" from=ann -> ann, bob
             2.000s   ann vanishes
@@ -100,7 +106,7 @@ fn a_key_outlives_the_connection_and_the_entry_and_grows_old() {
                        welcome max_bytes=32768 session=S3 user=guest-8h37my v=1 -> ann
             4.000s   ann: {"type":"hello","resume":"TICKET1","since":{"lobby":{"e
                        welcome max_bytes=32768 resumed=true session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=2 gap={"from":1,"to":1} history=[2 "two"] more=false reason=trimmed recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=2 gap={"from":1,"to":1} history=[2 "two"] members=1:2[ann, bob] more=false reason=trimmed recovered=false -> ann
             5.000s   ann: {"type":"publish","id":1,"room":"lobby","data":"one","k
                        ack id=1 room=lobby epoch=E1 seq=1 duplicate=true -> ann
             10.999s  ann: {"type":"publish","id":2,"room":"lobby","data":"one","k
@@ -127,7 +133,9 @@ fn many_keys_push_the_oldest_out() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann: {"type":"publish","id":1,"room":"lobby","data":1,"key":
                        ack id=1 room=lobby epoch=E1 seq=1 -> ann
                        message room=lobby seq=1 data=1 from=ann -> ann
@@ -168,13 +176,16 @@ fn a_signal_goes_to_the_others_and_is_not_kept() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
             0.000s   eve connects room=tea
                        welcome max_bytes=32768 session=S3 user=eve v=1 -> eve
-                       joined room=tea epoch=E2 seq=0 history=[] more=false recovered=false -> eve
+                       joined room=tea epoch=E2 seq=0 history=[] members=0:1[eve] more=false recovered=false -> eve
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
+                       presence room=tea join=[eve] leave=[] v=1 -> eve
             1.000s   ann: {"type":"signal","id":1,"room":"lobby","key":"typing","
                        signal room=lobby data=true from=ann key=typing ttl_ms=5000 -> bob
                        ack id=1 room=lobby -> ann
@@ -197,7 +208,7 @@ fn a_signal_goes_to_the_others_and_is_not_kept() {
                        error id=8 code=too_large message="`data` has 11 bytes, a signal at most 10" retry=never -> bob
             6.000s   dan connects
                        welcome max_bytes=32768 session=S4 user=dan v=1 -> dan
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> dan
+                       joined room=lobby epoch=E1 seq=0 history=[] members=1:3[ann, bob, dan] more=false recovered=false -> dan
         "#]],
     );
 }
@@ -227,13 +238,15 @@ fn a_signal_makes_nobody_lag_and_is_not_for_who_lags() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
             0.000s   eve connects
                        welcome max_bytes=4096 session=S3 user=eve v=1 -> eve
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> eve
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:3[ann, bob, eve] more=false recovered=false -> eve
+            0.500s   tick
+                       presence room=lobby join=[ann, bob, eve] leave=[] v=1 -> ann, bob, eve
             1.000s   bob stalls
             1.000s   ann: 1 PAD
                        message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob, eve

@@ -22,10 +22,12 @@ fn who_comes_back_reads_on_where_it_stood() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   ann: one
                        message room=lobby seq=1 data="one" from=ann -> ann, bob
             2.000s   ann vanishes
@@ -35,7 +37,7 @@ fn who_comes_back_reads_on_where_it_stood() {
                        welcome max_bytes=32768 session=S3 user=guest-8h37my v=1 -> ann
             5.000s   ann: {"type":"hello","id":1,"resume":"TICKET1","since":{"lob
                        welcome id=1 max_bytes=32768 resumed=true session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=2 history=[2 "two"] more=true recovered=true -> ann
+                       joined room=lobby epoch=E1 seq=2 history=[2 "two"] members=1:2[ann, bob] more=true recovered=true -> ann
             6.000s   ann: three
                        message room=lobby seq=3 data="three" from=ann -> bob, ann
         "#]],
@@ -65,10 +67,12 @@ fn what_was_on_its_way_is_given_again_to_who_says_where_it_stands() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   bob: one
                        message room=lobby seq=1 data="one" from=bob -> ann, bob
             1.000s   bob: two
@@ -80,7 +84,7 @@ fn what_was_on_its_way_is_given_again_to_who_says_where_it_stands() {
                        welcome max_bytes=32768 session=S3 user=guest-8h37my v=1 -> ann
             4.000s   ann: {"type":"hello","resume":"TICKET1","since":{" lobby":{"
                        welcome max_bytes=32768 resumed=true session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=3 history=[1 "one", 2 "two", 3 "three"] more=false recovered=true -> ann
+                       joined room=lobby epoch=E1 seq=3 history=[1 "one", 2 "two", 3 "three"] members=1:2[ann, bob] more=false recovered=true -> ann
             5.000s   ann vanishes
             6.000s   bob: four
                        message room=lobby seq=4 data="four" from=bob -> bob
@@ -88,13 +92,13 @@ fn what_was_on_its_way_is_given_again_to_who_says_where_it_stands() {
                        welcome max_bytes=32768 session=S4 user=guest-hkcz2y v=1 -> ann
             7.000s   ann: {"type":"hello","resume":"TICKET1"}
                        welcome max_bytes=32768 resumed=true session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=4 history=[4 "four"] more=true recovered=true -> ann
+                       joined room=lobby epoch=E1 seq=4 history=[4 "four"] members=1:2[ann, bob] more=true recovered=true -> ann
             8.000s   ann vanishes
             9.000s   ann connects room= name=
                        welcome max_bytes=32768 session=S5 user=guest-4kyhq5 v=1 -> ann
             9.000s   ann: {"type":"hello","resume":"TICKET1","since":{}}
                        welcome max_bytes=32768 resumed=true session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=4 history=[1 "one", 2 "two", 3 "three", 4 "four"] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=4 history=[1 "one", 2 "two", 3 "three", 4 "four"] members=1:2[ann, bob] more=false recovered=false -> ann
         "#]],
     );
 }
@@ -118,25 +122,35 @@ fn a_session_waits_for_so_long_and_keeps_its_name_for_less() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann vanishes
             2.000s   bob connects name=ann
                        welcome max_bytes=32768 session=S2 user=ann-2 v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=1:2[ann, ann-2] more=false recovered=false -> bob
+            2.500s   tick
+                       presence room=lobby join=[ann-2] leave=[] v=2 -> bob
             15.999s  dan connects name=ann
                        welcome max_bytes=32768 session=S3 user=ann-3 v=1 -> dan
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> dan
+                       joined room=lobby epoch=E1 seq=0 history=[] members=2:3[ann, ann-2, ann-3] more=false recovered=false -> dan
             16.000s  eve connects name=ann
                        welcome max_bytes=32768 session=S4 user=ann v=1 -> eve
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> eve
+                       joined room=lobby epoch=E1 seq=0 history=[] members=2:3[ann, ann-2, ann-3] more=false recovered=false -> eve
+            16.499s  tick
+                       presence room=lobby join=[ann, ann-3] leave=[] v=3 -> bob, dan, eve
             20.999s  ann connects room= name=
                        welcome max_bytes=32768 session=S5 user=guest-4kyhq5 v=1 -> ann
             20.999s  ann: {"type":"hello","resume":"TICKET1"}
                        welcome max_bytes=32768 resumed=true session=S1 user=ann-4 v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=true -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=3:4[ann, ann-2, ann-3, ann-4] more=false recovered=true -> ann
             21.000s  ann vanishes
+            21.499s  tick
+                       presence room=lobby join=[ann-4] leave=[] v=4 -> bob, dan, eve
             24.895s  tick
                        ping bob
+            36.500s  tick
+                       presence room=lobby join=[] leave=[ann-4] v=5 -> bob, dan, eve
             38.961s  tick
                        ping eve
             41.000s  ann connects room= name=
@@ -160,16 +174,20 @@ fn a_name_that_is_free_is_had_again() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann vanishes
             20.000s  ann connects room= name=
                        welcome max_bytes=32768 session=S2 user=guest-xzh17z v=1 -> ann
             20.000s  ann: {"type":"hello","resume":"TICKET1"}
                        welcome max_bytes=32768 resumed=true session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=true -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=2:1[ann] more=false recovered=true -> ann
+            20.500s  tick
+                       presence room=lobby join=[ann] leave=[] v=3 -> ann
             21.000s  bob connects name=ann
                        welcome max_bytes=32768 session=S3 user=ann-2 v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=3:2[ann, ann-2] more=false recovered=false -> bob
         "#]],
     );
 }
@@ -188,17 +206,19 @@ fn a_second_connection_takes_the_session_over() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   eve connects room= name=
                        welcome max_bytes=32768 session=S3 user=guest-8h37my v=1 -> eve
             1.000s   eve: {"type":"hello","id":1,"resume":"TICKET1"}
                        bye code=4503 reason=session_taken -> ann
                        close ann 4503 session_taken
                        welcome id=1 max_bytes=32768 resumed=true session=S1 user=ann v=1 -> eve
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=true -> eve
+                       joined room=lobby epoch=E1 seq=0 history=[] members=1:2[ann, bob] more=false recovered=true -> eve
             2.000s   bob: hello
                        message room=lobby seq=1 data="hello" from=bob -> bob, eve
             3.000s   eve: mine
@@ -239,9 +259,13 @@ fn what_is_no_session_of_ones_own_is_not_resumed() {
                        error id=6 code=bad_field message="`since` must be {room: {\"epoch\": string, \"seq\": integer}, …}" retry=never -> ann
             7.000s   bob connects
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[bob] more=false recovered=false -> bob
+            7.500s   tick
+                       presence room=lobby join=[bob] leave=[] v=1 -> bob
             8.000s   ann: {"type":"join","room":"lobby"}
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=1:2[anna, bob] more=false recovered=false -> ann
+            8.500s   tick
+                       presence room=lobby join=[anna] leave=[] v=2 -> bob, ann
             9.000s   ann: {"type":"hello","id":7,"resume":"TICKET2"}
                        error id=7 code=bad_type message="`resume` comes before the first `join`; connect with `?room=`" retry=never -> ann
         "#]],
@@ -263,7 +287,9 @@ fn bye_ends_a_session_and_so_does_a_client_in_no_room() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann: {"type":"bye"}
                        bye code=1000 reason=normal -> ann
                        close ann 1000 normal
@@ -295,7 +321,9 @@ fn without_a_window_nobody_comes_back() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann vanishes
             2.000s   ann connects room=
                        welcome max_bytes=32768 session=S2 user=ann v=1 -> ann
@@ -303,7 +331,9 @@ fn without_a_window_nobody_comes_back() {
                        welcome id=1 max_bytes=32768 session=S2 user=ann v=1 -> ann
             3.000s   bob connects
                        welcome max_bytes=32768 session=S3 user=bob v=1 -> bob
-                       joined room=lobby epoch=E2 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E2 seq=0 history=[] members=0:1[bob] more=false recovered=false -> bob
+            3.500s   tick
+                       presence room=lobby join=[bob] leave=[] v=1 -> bob
             4.000s   ann: {"type":"hello","id":2,"resume":"TICKET3"}
                        welcome id=2 max_bytes=32768 session=S2 user=ann v=1 -> ann
         "#]],
@@ -332,10 +362,12 @@ fn who_was_silent_or_slow_may_come_back() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   bob stalls
             1.000s   ann: 1 PAD
                        message room=lobby seq=1 data="1 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> ann, bob
@@ -353,7 +385,7 @@ fn who_was_silent_or_slow_may_come_back() {
                        welcome max_bytes=4096 session=S3 user=guest-8h37my v=1 -> bob
             21.000s  bob: {"type":"hello","id":1,"resume":"TICKET2","since":{"lob
                        welcome id=1 max_bytes=4096 resumed=true session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=3 history=[3 "3 xxxxxxxxxxxxxxxxxx… (3508 bytes) more=true recovered=true -> bob
+                       joined room=lobby epoch=E1 seq=3 history=[3 "3 xxxxxxxxxxxxxxxxxx… (3508 bytes) members=1:2[ann, bob] more=true recovered=true -> bob
                        message room=lobby seq=4 data="4 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=ann -> bob
             43.361s  tick
                        ping ann
@@ -369,7 +401,7 @@ fn who_was_silent_or_slow_may_come_back() {
                        welcome max_bytes=4096 session=S4 user=guest-hkcz2y v=1 -> ann
             71.000s  ann: {"type":"hello","id":1,"resume":"TICKET1"}
                        welcome id=1 max_bytes=4096 resumed=true session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=4 history=[] more=true recovered=true -> ann
+                       joined room=lobby epoch=E1 seq=4 history=[] members=1:2[ann, bob] more=true recovered=true -> ann
         "#]],
     );
 }
@@ -391,19 +423,25 @@ fn the_longest_lost_makes_room_for_who_is_there() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   ann vanishes
             2.000s   bob vanishes
             3.000s   eve connects
                        welcome max_bytes=32768 session=S3 user=eve v=1 -> eve
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> eve
+                       joined room=lobby epoch=E1 seq=0 history=[] members=1:2[bob, eve] more=false recovered=false -> eve
+            3.500s   tick
+                       presence room=lobby join=[eve] leave=[ann] v=2 -> eve
             4.000s   dan connects room= name=
                        welcome max_bytes=32768 session=S4 user=guest-hkcz2y v=1 -> dan
             4.000s   dan: {"type":"hello","id":1,"resume":"TICKET1"}
                        welcome id=1 max_bytes=32768 session=S4 user=guest-hkcz2y v=1 -> dan
+            4.500s   tick
+                       presence room=lobby join=[] leave=[bob] v=3 -> eve
             5.000s   fay connects
                        bye code=1013 reason=try_later -> fay
                        close fay 1013 try_later
@@ -427,10 +465,12 @@ fn a_drain_waits_for_nobody() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   ann vanishes
             2.000s   eve connects room=
                        welcome max_bytes=32768 session=S3 user=eve v=1 -> eve
@@ -460,14 +500,16 @@ fn the_hubs_own_absence_is_no_time_to_come_back_in() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann vanishes
             600.000s after an absence
             601.000s ann connects room= name=
                        welcome max_bytes=32768 session=S2 user=guest-xzh17z v=1 -> ann
             601.000s ann: {"type":"hello","id":1,"resume":"TICKET1"}
                        welcome id=1 max_bytes=32768 resumed=true session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=true -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=2:1[ann] more=false recovered=true -> ann
         "#]],
     );
 }
@@ -495,10 +537,12 @@ fn ones_own_words_of_before_are_ones_own() {
             0.000s   ann connects room=
                        welcome max_bytes=4096 session=S1 user=ann v=1 -> ann
             0.000s   ann: {"type":"join","room":"lobby","echo":false}
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=4096 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   ann: {"type":"publish","room":"lobby","data":"mine"}
                        message room=lobby seq=1 data="mine" from=ann -> bob
             2.000s   ann vanishes
@@ -510,7 +554,7 @@ fn ones_own_words_of_before_are_ones_own() {
                        welcome max_bytes=4096 session=S3 user=guest-8h37my v=1 -> ann
             5.000s   ann: {"type":"hello","id":1,"resume":"TICKET1","since":{"lob
                        welcome id=1 max_bytes=4096 resumed=true session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=2 history=[2 "1 xxxxxxxxxxxxxxxxxx… (3508 bytes) more=true recovered=true -> ann
+                       joined room=lobby epoch=E1 seq=2 history=[2 "1 xxxxxxxxxxxxxxxxxx… (3508 bytes) members=1:2[ann, bob] more=true recovered=true -> ann
                        message room=lobby seq=3 data="2 xxxxxxxxxxxxxxxxxxxxx… (3504 bytes) from=bob -> ann
             6.000s   ann: {"type":"publish","id":2,"room":"lobby","data":"mine, t
                        ack id=2 room=lobby epoch=E1 seq=4 -> ann

@@ -18,10 +18,12 @@ fn two_people_chat() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   ann: hello
                        message room=lobby seq=1 data="hello" from=ann -> ann, bob
             2.000s   bob: {"type":"publish","id":7,"room":"lobby","data":{"text":
@@ -47,7 +49,9 @@ fn a_newcomer_is_given_the_recent_entries() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann: one
                        message room=lobby seq=1 data="one" from=ann -> ann
             1.000s   ann: two
@@ -56,7 +60,7 @@ fn a_newcomer_is_given_the_recent_entries() {
                        message room=lobby seq=3 data="three" from=ann -> ann
             2.000s   bob connects
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=3 history=[2 "two", 3 "three"] more=true recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=3 history=[2 "two", 3 "three"] members=1:2[ann, bob] more=true recovered=false -> bob
         "#]],
     );
 }
@@ -83,7 +87,9 @@ fn since_gives_exactly_what_was_missed() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann: one
                        message room=lobby seq=1 data="one" from=ann -> ann
             1.000s   ann: two
@@ -93,23 +99,39 @@ fn since_gives_exactly_what_was_missed() {
             2.000s   bob connects room=
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
             3.000s   bob: {"type":"join","id":1,"room":"lobby","since":{"epoch":"
-                       joined id=1 room=lobby epoch=E1 seq=3 history=[2 "two", 3 "three"] more=true recovered=true -> bob
+                       joined id=1 room=lobby epoch=E1 seq=3 history=[2 "two", 3 "three"] members=1:2[ann, bob] more=true recovered=true -> bob
+            3.500s   tick
+                       presence room=lobby join=[bob] leave=[] v=2 -> ann, bob
             4.000s   bob: {"type":"leave","id":2,"room":"lobby"}
                        left id=2 room=lobby -> bob
+            4.500s   tick
+                       presence room=lobby join=[] leave=[bob] v=3 -> ann
             5.000s   bob: {"type":"join","id":3,"room":"lobby","since":{"epoch":"
-                       joined id=3 room=lobby epoch=E1 seq=3 history=[] more=true recovered=true -> bob
+                       joined id=3 room=lobby epoch=E1 seq=3 history=[] members=3:2[ann, bob] more=true recovered=true -> bob
+            5.500s   tick
+                       presence room=lobby join=[bob] leave=[] v=4 -> ann, bob
             6.000s   bob: {"type":"leave","id":4,"room":"lobby"}
                        left id=4 room=lobby -> bob
+            6.500s   tick
+                       presence room=lobby join=[] leave=[bob] v=5 -> ann
             7.000s   bob: {"type":"join","id":5,"room":"lobby","since":{"epoch":"
-                       joined id=5 room=lobby epoch=E1 seq=3 history=[1 "one", 2 "two", 3 "three"] more=false recovered=true -> bob
+                       joined id=5 room=lobby epoch=E1 seq=3 history=[1 "one", 2 "two", 3 "three"] members=5:2[ann, bob] more=false recovered=true -> bob
+            7.500s   tick
+                       presence room=lobby join=[bob] leave=[] v=6 -> ann, bob
             8.000s   bob: {"type":"leave","id":6,"room":"lobby"}
                        left id=6 room=lobby -> bob
+            8.500s   tick
+                       presence room=lobby join=[] leave=[bob] v=7 -> ann
             9.000s   bob: {"type":"join","id":7,"room":"lobby","since":{"epoch":"
-                       joined id=7 room=lobby epoch=E1 seq=3 history=[1 "one", 2 "two", 3 "three"] more=false reason=ahead recovered=false -> bob
+                       joined id=7 room=lobby epoch=E1 seq=3 history=[1 "one", 2 "two", 3 "three"] members=7:2[ann, bob] more=false reason=ahead recovered=false -> bob
+            9.500s   tick
+                       presence room=lobby join=[bob] leave=[] v=8 -> ann, bob
             10.000s  bob: {"type":"leave","id":8,"room":"lobby"}
                        left id=8 room=lobby -> bob
+            10.500s  tick
+                       presence room=lobby join=[] leave=[bob] v=9 -> ann
             11.000s  bob: {"type":"join","id":9,"room":"lobby","since":{"epoch":"
-                       joined id=9 room=lobby epoch=E1 seq=3 history=[1 "one", 2 "two", 3 "three"] more=false reason=epoch_changed recovered=false -> bob
+                       joined id=9 room=lobby epoch=E1 seq=3 history=[1 "one", 2 "two", 3 "three"] members=9:2[ann, bob] more=false reason=epoch_changed recovered=false -> bob
         "#]],
     );
 }
@@ -138,7 +160,9 @@ fn since_before_the_tail_is_told_as_a_gap() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann: one
                        message room=lobby seq=1 data="one" from=ann -> ann
             1.000s   ann: two
@@ -152,15 +176,23 @@ fn since_before_the_tail_is_told_as_a_gap() {
             2.000s   bob connects room=
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
             3.000s   bob: {"type":"join","id":1,"room":"lobby","since":{"epoch":"
-                       joined id=1 room=lobby epoch=E1 seq=5 gap={"from":1,"to":2} history=[3 "three", 4 "four", 5 "five"] more=false reason=trimmed recovered=false -> bob
+                       joined id=1 room=lobby epoch=E1 seq=5 gap={"from":1,"to":2} history=[3 "three", 4 "four", 5 "five"] members=1:2[ann, bob] more=false reason=trimmed recovered=false -> bob
+            3.500s   tick
+                       presence room=lobby join=[bob] leave=[] v=2 -> ann, bob
             4.000s   bob: {"type":"leave","id":2,"room":"lobby"}
                        left id=2 room=lobby -> bob
+            4.500s   tick
+                       presence room=lobby join=[] leave=[bob] v=3 -> ann
             5.000s   bob: {"type":"join","id":3,"room":"lobby","since":{"epoch":"
-                       joined id=3 room=lobby epoch=E1 seq=5 gap={"from":2,"to":2} history=[3 "three", 4 "four", 5 "five"] more=false reason=trimmed recovered=false -> bob
+                       joined id=3 room=lobby epoch=E1 seq=5 gap={"from":2,"to":2} history=[3 "three", 4 "four", 5 "five"] members=3:2[ann, bob] more=false reason=trimmed recovered=false -> bob
+            5.500s   tick
+                       presence room=lobby join=[bob] leave=[] v=4 -> ann, bob
             6.000s   bob: {"type":"leave","id":4,"room":"lobby"}
                        left id=4 room=lobby -> bob
+            6.500s   tick
+                       presence room=lobby join=[] leave=[bob] v=5 -> ann
             7.000s   bob: {"type":"join","id":5,"room":"lobby","since":{"epoch":"
-                       joined id=5 room=lobby epoch=E1 seq=5 history=[3 "three", 4 "four", 5 "five"] more=false recovered=true -> bob
+                       joined id=5 room=lobby epoch=E1 seq=5 history=[3 "three", 4 "four", 5 "five"] members=5:2[ann, bob] more=false recovered=true -> bob
         "#]],
     );
 }
@@ -177,11 +209,13 @@ fn joining_again_moves_nothing() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann: one
                        message room=lobby seq=1 data="one" from=ann -> ann
             2.000s   ann: {"type":"join","id":1,"room":"lobby"}
-                       joined id=1 room=lobby epoch=E1 seq=1 history=[] more=true recovered=false -> ann
+                       joined id=1 room=lobby epoch=E1 seq=1 history=[] members=1:1[ann] more=true recovered=false -> ann
             3.000s   ann: two
                        message room=lobby seq=2 data="two" from=ann -> ann
         "#]],
@@ -203,12 +237,16 @@ fn nothing_follows_left() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             1.000s   bob: {"type":"leave","id":1,"room":"lobby"}
                        left id=1 room=lobby -> bob
+            1.500s   tick
+                       presence room=lobby join=[] leave=[bob] v=2 -> ann
             2.000s   ann: are you there?
                        message room=lobby seq=1 data="are you there?" from=ann -> ann
             3.000s   bob: {"type":"publish","id":2,"room":"lobby","data":1}
@@ -238,7 +276,9 @@ fn history_is_read_by_the_page() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann: one
                        message room=lobby seq=1 data="one" from=ann -> ann
             1.000s   ann: two
@@ -276,16 +316,20 @@ fn a_sender_may_do_without_its_echo() {
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
             0.000s   bob connects
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[bob] leave=[] v=1 -> bob
             1.000s   ann: {"type":"join","id":1,"room":"lobby","echo":false}
-                       joined id=1 room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined id=1 room=lobby epoch=E1 seq=0 history=[] members=1:2[ann, bob] more=false recovered=false -> ann
+            1.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=2 -> bob, ann
             2.000s   ann: {"type":"publish","id":2,"room":"lobby","data":"mine"}
                        ack id=2 room=lobby epoch=E1 seq=1 -> ann
                        message room=lobby seq=1 data="mine" from=ann -> bob
             3.000s   bob: yours
                        message room=lobby seq=2 data="yours" from=bob -> bob, ann
             4.000s   ann: {"type":"join","id":3,"room":"lobby","echo":true}
-                       joined id=3 room=lobby epoch=E1 seq=2 history=[] more=true recovered=false -> ann
+                       joined id=3 room=lobby epoch=E1 seq=2 history=[] members=2:2[ann, bob] more=true recovered=false -> ann
             5.000s   ann: mine again
                        message room=lobby seq=3 data="mine again" from=ann -> bob, ann
         "#]],
@@ -309,7 +353,9 @@ fn entries_are_let_go_by_age() {
         &expect![[r#"
             0.000s   ann connects room=quiet
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=quiet epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=quiet epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=quiet join=[ann] leave=[] v=1 -> ann
             1.000s   ann: early
                        message room=quiet seq=1 data="early" from=ann -> ann
             300.000s ann: later
@@ -349,7 +395,9 @@ fn entries_are_let_go_by_bytes() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann: LONG
                        message room=lobby seq=1 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
             2.000s   ann: LONG
@@ -392,17 +440,23 @@ fn an_empty_room_lives_as_long_as_its_entries() {
         &expect![[r#"
             0.000s   ann connects room=once
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=once epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=once epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=once join=[ann] leave=[] v=1 -> ann
             1.000s   ann: remember
                        message room=once seq=1 data="remember" from=ann -> ann
             2.000s   ann vanishes
             3.000s   bob connects room=once
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
-                       joined room=once epoch=E1 seq=1 history=[1 "remember"] more=false recovered=false -> bob
+                       joined room=once epoch=E1 seq=1 history=[1 "remember"] members=1:2[ann, bob] more=false recovered=false -> bob
+            3.500s   tick
+                       presence room=once join=[bob] leave=[] v=2 -> bob
             4.000s   bob vanishes
             601.000s eve connects room=once
                        welcome max_bytes=32768 session=S3 user=eve v=1 -> eve
-                       joined room=once epoch=E2 seq=0 history=[] more=false recovered=false -> eve
+                       joined room=once epoch=E2 seq=0 history=[] members=0:1[eve] more=false recovered=false -> eve
+            601.500s tick
+                       presence room=once join=[eve] leave=[] v=1 -> eve
             602.000s eve: fresh
                        message room=once seq=1 data="fresh" from=eve -> eve
             603.000s eve vanishes
@@ -421,11 +475,13 @@ fn a_room_where_nothing_was_said_is_gone_with_its_last_member() {
         &expect![[r#"
             0.000s   ann connects room=silent
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=silent epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=silent epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=silent join=[ann] leave=[] v=1 -> ann
             1.000s   ann vanishes
             2.000s   ann connects room=silent
                        welcome max_bytes=32768 session=S2 user=ann-2 v=1 -> ann
-                       joined room=silent epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=silent epoch=E1 seq=0 history=[] members=1:2[ann, ann-2] more=false recovered=false -> ann
         "#]],
     );
 }
@@ -449,16 +505,22 @@ fn rooms_and_members_are_limited() {
         &expect![[r#"
             0.000s   ann connects room=a
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=a epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=a epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=a join=[ann] leave=[] v=1 -> ann
             1.000s   ann: {"type":"join","id":1,"room":"b"}
-                       joined id=1 room=b epoch=E2 seq=0 history=[] more=false recovered=false -> ann
+                       joined id=1 room=b epoch=E2 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            1.500s   tick
+                       presence room=b join=[ann] leave=[] v=1 -> ann
             2.000s   ann: {"type":"join","id":2,"room":"c"}
                        error id=2 code=room_limit message="a session is in at most 2 rooms" retry=later -> ann
             3.000s   bob connects room=a
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
                        error code=room_full message="a room has at most 1 members" retry=later -> bob
             4.000s   bob: {"type":"join","id":3,"room":"c"}
-                       joined id=3 room=c epoch=E3 seq=0 history=[] more=false recovered=false -> bob
+                       joined id=3 room=c epoch=E3 seq=0 history=[] members=0:1[bob] more=false recovered=false -> bob
+            4.500s   tick
+                       presence room=c join=[bob] leave=[] v=1 -> bob
             5.000s   bob: {"type":"join","id":4,"room":"d"}
                        error id=4 code=room_limit message="there are at most 3 rooms" retry=later -> bob
         "#]],

@@ -19,9 +19,13 @@ fn plain_text_goes_to_the_room_joined_last() {
         &expect![[r#"
             0.000s   ann connects room=a
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=a epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=a epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=a join=[ann] leave=[] v=1 -> ann
             1.000s   ann: {"type":"join","room":"b"}
-                       joined room=b epoch=E2 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=b epoch=E2 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            1.500s   tick
+                       presence room=b join=[ann] leave=[] v=1 -> ann
             2.000s   ann: in b, with "quotes" and a \\
                        message room=b seq=1 data="in b, with \"quotes\" and a \\\\" from=ann -> ann
             3.000s   ann: {"type":"leave","room":"b"}
@@ -48,7 +52,9 @@ fn strict_clients_send_objects_only() {
         &expect![[r#"
             0.000s   ann connects strict
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann: hello
                        error code=bad_json message="a frame is a JSON object" retry=never -> ann
             3.000s   ann: [1]
@@ -72,7 +78,9 @@ fn without_plain_text_everybody_is_strict() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann: hello
                        error code=bad_json message="a frame is a JSON object" retry=never -> ann
         "#]],
@@ -104,7 +112,9 @@ fn bad_frames_are_refused_and_the_connection_stays() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann: {"type":"publish"
                        error code=bad_json message="not a frame: EOF while parsing an object at line 1 column 17" retry=never -> ann
             3.000s   ann: {"type":"fly","id":1}
@@ -163,7 +173,7 @@ fn what_is_not_done_is_refused_not_ignored() {
             2.000s   ann: {"type":"signal","id":2,"room":"lobby","key":"typing"}
                        error id=2 code=bad_field message="`data` is missing" retry=never -> ann
             3.000s   ann: {"type":"presence","id":3,"room":"lobby"}
-                       error id=3 code=unsupported message="this server does not do `presence`" retry=never -> ann
+                       error id=3 code=not_joined message="join the room first" retry=never -> ann
             4.000s   ann: {"type":"hello","id":4,"token":"x"}
                        error id=4 code=unsupported message="this server does not do `token`" retry=never -> ann
             5.000s   ann: {"type":"hello","id":5,"resume":"s"}
@@ -191,7 +201,9 @@ fn hello_names_before_the_first_join() {
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
             0.000s   bob connects
                        welcome max_bytes=32768 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[bob] leave=[] v=1 -> bob
             1.000s   ann: {"type":"hello","id":1,"name":" Anna "}
                        welcome id=1 max_bytes=32768 session=S1 user=Anna v=1 -> ann
             2.000s   ann: {"type":"hello","id":2,"name":"bob"}
@@ -199,7 +211,9 @@ fn hello_names_before_the_first_join() {
             3.000s   ann: {"type":"hello","id":3}
                        welcome id=3 max_bytes=32768 session=S1 user=Anna v=1 -> ann
             4.000s   ann: {"type":"join","room":"lobby"}
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=1:2[Anna, bob] more=false recovered=false -> ann
+            4.500s   tick
+                       presence room=lobby join=[Anna] leave=[] v=2 -> bob, ann
             5.000s   ann: {"type":"hello","id":4,"name":"late"}
                        error id=4 code=bad_type message="`hello` comes before the first `join`; connect with `?room=`" retry=never -> ann
         "#]],
@@ -219,16 +233,18 @@ fn names_are_unique() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   ann-2 connects
                        welcome max_bytes=32768 session=S2 user=ann-2 v=1 -> ann-2
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann-2
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, ann-2] more=false recovered=false -> ann-2
             0.000s   third connects name=ann
                        welcome max_bytes=32768 session=S3 user=ann-3 v=1 -> third
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> third
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:3[ann, ann-2, ann-3] more=false recovered=false -> third
             0.000s   fourth connects name=
                        welcome max_bytes=32768 session=S4 user=guest-hkcz2y v=1 -> fourth
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> fourth
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:4[ann, ann-2, ann-3, guest-hkcz2y] more=false recovered=false -> fourth
+            0.500s   tick
+                       presence room=lobby join=[ann, ann-2, ann-3, guest-hkcz2y] leave=[] v=1 -> ann, ann-2, third, fourth
             1.000s   fourth: who am I?
                        message room=lobby seq=1 data="who am I?" from=guest-hkcz2y -> ann, ann-2, third, fourth
         "#]],
@@ -246,7 +262,9 @@ fn ping_and_bye() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann: {"type":"ping","id":"p"}
                        pong id=p -> ann
             2.000s   ann: {"type":"bye"}
@@ -266,7 +284,9 @@ fn binary_closes() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann binary
                        bye code=1003 reason=no_binary -> ann
                        close ann 1003 no_binary
@@ -288,7 +308,9 @@ fn too_long_closes_and_what_grows_too_long_is_refused() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=256 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann: QUOTES
                        error code=too_large message="the text takes 402 bytes as JSON, at most 256 are taken" retry=never -> ann
             2.000s   ann: TOOLONG
@@ -308,7 +330,9 @@ fn an_empty_line_says_nothing() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann: BREAK
         "#]],
     );
@@ -327,7 +351,9 @@ fn refusals_without_id_are_told_once_a_second() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann: {"type":"fly"}
                        error code=bad_type message="no such type: fly" retry=never -> ann
             1.500s   ann: {"type":"fly"}
@@ -360,7 +386,9 @@ fn rates_are_limited_and_who_goes_on_is_closed() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann: one
                        message room=lobby seq=1 data="one" from=ann -> ann
             1.000s   ann: two
@@ -394,7 +422,9 @@ fn bytes_are_limited_too() {
         &expect![[r#"
             0.000s   ann connects
                        welcome max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann: LONG
                        message room=lobby seq=1 data="xxxxxxxxxxxxxxxxxxxxxxx… (32002 bytes) from=ann -> ann
             2.000s   ann: LONG

@@ -39,9 +39,11 @@ fn a_token_decides_the_name_and_what_comes_behind_it_waits() {
             1.000s   ann: {"type":"publish","id":3,"room":"lobby","data":1}
             2.000s   ann is verified as ann
                        welcome id=1 auth=optional max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined id=2 room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined id=2 room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
                        ack id=3 room=lobby epoch=E1 seq=1 -> ann
                        message room=lobby seq=1 data=1 from=ann -> ann
+            2.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             3.000s   two connects room= name=ann
                        welcome auth=optional max_bytes=32768 session=S2 user=ann-2 v=1 -> two
             4.000s   two: {"type":"hello","id":4,"token":"T"}
@@ -86,7 +88,9 @@ fn a_token_that_is_not_believed_changes_nothing() {
             6.000s   ann is verified as ann until=6s
                        error id=3 code=token_expired message="the token has expired" retry=never -> ann
             7.000s   ann: {"type":"join","id":4,"room":"lobby"}
-                       joined id=4 room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined id=4 room=lobby epoch=E1 seq=0 history=[] members=0:1[guest-530t8k] more=false recovered=false -> ann
+            7.500s   tick
+                       presence room=lobby join=[guest-530t8k] leave=[] v=1 -> ann
             8.000s   ann: {"type":"auth","id":5,"token":"T"}
                        error id=5 code=bad_type message="the first token comes before the first `join`; connect with `?room=`" retry=never -> ann
             9.000s   ann is invalid
@@ -130,9 +134,11 @@ fn where_a_token_is_needed_nothing_is_done_without_one() {
             2.000s   ann is verified as ann
                        welcome id=4 auth=required max_bytes=32768 session=S1 user=ann v=1 -> ann
             3.000s   ann: {"type":"join","id":5,"room":"lobby"}
-                       joined id=5 room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined id=5 room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             3.000s   bob connects
                        welcome auth=required max_bytes=32768 session=S2 user=bob v=1 -> bob
+            3.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             4.000s   bob: {"type":"auth","id":6,"token":"T"}
                        verify T of bob
             4.000s   bob is invalid
@@ -146,7 +152,7 @@ fn where_a_token_is_needed_nothing_is_done_without_one() {
                        close eve 4502 hello_timeout
             17.000s  dan connects as=dan
                        welcome auth=required max_bytes=32768 session=S4 user=dan v=1 -> dan
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> dan
+                       joined room=lobby epoch=E1 seq=0 history=[] members=1:2[ann, dan] more=false recovered=false -> dan
         "#]],
     );
 }
@@ -179,9 +185,11 @@ fn what_is_not_allowed_is_forbidden() {
         &expect![[r#"
             0.000s   bob connects room=team-1
                        welcome auth=optional max_bytes=32768 session=S1 user=bob v=1 -> bob
-                       joined room=team-1 epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=team-1 epoch=E1 seq=0 history=[] members=0:1[bob] more=false recovered=false -> bob
             0.000s   bob: one
                        message room=team-1 seq=1 data="one" from=bob -> bob
+            0.500s   tick
+                       presence room=team-1 join=[bob] leave=[] v=1 -> bob
             1.000s   ann connects room= as=ann
                        welcome auth=optional max_bytes=32768 session=S2 user=ann v=1 -> ann
             1.000s   ann: {"type":"auth","id":1,"token":"T"}
@@ -192,6 +200,8 @@ fn what_is_not_allowed_is_forbidden() {
                        error id=2 code=forbidden message="this is not allowed in the room" retry=never -> ann
             2.000s   ann: {"type":"join","id":3,"room":"team-1","since":{"epoch":
                        joined id=3 room=team-1 epoch=E1 seq=1 history=[] more=false reason=forbidden recovered=false -> ann
+            2.500s   tick
+                       presence room=team-1 join=[ann] leave=[] v=2 -> bob
             3.000s   ann: {"type":"publish","id":4,"room":"team-1","data":1}
                        error id=4 code=forbidden message="this is not allowed in the room" retry=never -> ann
             3.000s   ann: {"type":"history","id":5,"room":"team-1"}
@@ -213,6 +223,8 @@ fn what_is_not_allowed_is_forbidden() {
             6.000s   ann is verified as ann can=den:join
                        welcome id=10 auth=optional max_bytes=32768 session=S2 user=ann v=1 -> ann
                        left room=team-1 reason=forbidden -> ann
+            6.500s   tick
+                       presence room=team-1 join=[] leave=[ann] v=3 -> bob
             7.000s   bob: three
                        message room=team-1 seq=3 data="three" from=bob -> bob
             8.000s   ann: {"type":"auth","id":11,"token":"T"}
@@ -242,10 +254,10 @@ fn a_token_ends_after_a_grace_unless_a_fresh_one_comes() {
         &expect![[r#"
             0.000s   ann connects as=ann
                        welcome auth=optional max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   bob connects as=bob
                        welcome auth=optional max_bytes=32768 session=S2 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
             0.000s   ann: {"type":"auth","id":1,"token":"T"}
                        verify T of ann
             0.000s   ann is verified as ann until=10s
@@ -254,6 +266,8 @@ fn a_token_ends_after_a_grace_unless_a_fresh_one_comes() {
                        verify T of bob
             0.000s   bob is verified as bob until=10s
                        welcome id=1 auth=optional max_bytes=32768 session=S2 user=bob v=1 -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> ann, bob
             10.000s  tick
                        error code=token_expired message="the token has expired: send `auth` with a fresh one" retry=never -> ann
                        error code=token_expired message="the token has expired: send `auth` with a fresh one" retry=never -> bob
@@ -286,14 +300,16 @@ fn who_made_up_the_name_of_a_user_loses_it() {
         &expect![[r#"
             0.000s   ann connects
                        welcome auth=optional max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   two connects room= as=ann
                        bye code=4011 reason=auth_revoked -> ann
                        close ann 4011 auth_revoked
                        welcome auth=optional max_bytes=32768 session=S2 user=ann v=1 -> two
             2.000s   ann connects
                        welcome auth=optional max_bytes=32768 session=S3 user=ann-2 v=1 -> ann
-                       joined room=lobby epoch=E2 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E2 seq=0 history=[] members=0:1[ann-2] more=false recovered=false -> ann
         "#]],
     );
 }
@@ -324,11 +340,13 @@ fn a_session_with_a_token_is_for_its_user_alone() {
         &expect![[r#"
             0.000s   ann connects as=ann
                        welcome auth=optional max_bytes=32768 session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> ann
             0.000s   ann: {"type":"auth","token":"T"}
                        verify T of ann
             0.000s   ann is verified as ann until=10s
                        welcome auth=optional max_bytes=32768 session=S1 user=ann v=1 -> ann
+            0.500s   tick
+                       presence room=lobby join=[ann] leave=[] v=1 -> ann
             1.000s   ann vanishes
             2.000s   eve connects room= as=eve
                        welcome auth=optional max_bytes=32768 session=S2 user=eve v=1 -> eve
@@ -338,7 +356,7 @@ fn a_session_with_a_token_is_for_its_user_alone() {
                        welcome auth=optional max_bytes=32768 session=S3 user=guest-8h37my v=1 -> ann
             3.000s   ann: {"type":"hello","id":2,"resume":"TICKET1"}
                        welcome id=2 auth=optional max_bytes=32768 resumed=true session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=true -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=1:1[ann] more=false recovered=true -> ann
             4.000s   ann vanishes
             16.000s  ann connects room= name=
                        welcome auth=optional max_bytes=32768 session=S4 user=guest-hkcz2y v=1 -> ann
@@ -348,7 +366,7 @@ fn a_session_with_a_token_is_for_its_user_alone() {
                        verify T of ann
             17.000s  ann is verified as ann
                        welcome id=4 auth=optional max_bytes=32768 resumed=true session=S1 user=ann v=1 -> ann
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=true -> ann
+                       joined room=lobby epoch=E1 seq=0 history=[] members=1:1[ann] more=false recovered=true -> ann
             18.000s  ann: again
                        message room=lobby seq=1 data="again" from=ann -> ann
         "#]],
@@ -376,10 +394,12 @@ fn a_user_has_so_many_sessions_and_lost_ones_give_way() {
         &expect![[r#"
             0.000s   one connects as=ann
                        welcome auth=optional max_bytes=32768 session=S1 user=ann v=1 -> one
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> one
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> one
             0.000s   two connects as=ann
                        welcome auth=optional max_bytes=32768 session=S2 user=ann v=1 -> two
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> two
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann*2] more=false recovered=false -> two
+            0.500s   tick
+                       presence room=lobby join=[ann*2] leave=[] v=1 -> one, two
             1.000s   three connects as=ann
                        bye code=1013 reason=try_later -> three
                        close three 1013 try_later
@@ -415,7 +435,7 @@ fn who_is_revoked_is_out() {
         &expect![[r#"
             0.000s   one connects as=ann
                        welcome auth=optional max_bytes=32768 session=S1 user=ann v=1 -> one
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> one
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> one
             0.000s   two connects room= name=
                        welcome auth=optional max_bytes=32768 session=S2 user=guest-xzh17z v=1 -> two
             0.000s   two: {"type":"auth","token":"T"}
@@ -424,13 +444,17 @@ fn who_is_revoked_is_out() {
                        welcome auth=optional max_bytes=32768 session=S2 user=ann v=1 -> two
             0.000s   bob connects as=bob
                        welcome auth=optional max_bytes=32768 session=S3 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann, bob] leave=[] v=1 -> one, bob
             1.000s   the operator revokes token 7f
                        bye code=4011 reason=auth_revoked -> two
                        close two 4011 auth_revoked
             2.000s   the operator revokes user ann
                        bye code=4011 reason=auth_revoked -> one
                        close one 4011 auth_revoked
+            2.500s   tick
+                       presence room=lobby join=[] leave=[ann] v=2 -> bob
             3.000s   bob: alone
                        message room=lobby seq=1 data="alone" from=bob -> bob
         "#]],
@@ -501,13 +525,15 @@ fn a_key_is_the_users_whatever_the_session() {
         &expect![[r#"
             0.000s   one connects as=ann
                        welcome auth=optional max_bytes=32768 session=S1 user=ann v=1 -> one
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> one
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann] more=false recovered=false -> one
             0.000s   two connects as=ann
                        welcome auth=optional max_bytes=32768 session=S2 user=ann v=1 -> two
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> two
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:1[ann*2] more=false recovered=false -> two
             0.000s   bob connects
                        welcome auth=optional max_bytes=32768 session=S3 user=bob v=1 -> bob
-                       joined room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> bob
+                       joined room=lobby epoch=E1 seq=0 history=[] members=0:2[ann*2, bob] more=false recovered=false -> bob
+            0.500s   tick
+                       presence room=lobby join=[ann*2, bob] leave=[] v=1 -> one, two, bob
             1.000s   one: {"type":"publish","id":1,"room":"lobby","key":"k","data
                        ack id=1 room=lobby epoch=E1 seq=1 -> one
                        message room=lobby seq=1 data=1 from=ann -> one, two, bob

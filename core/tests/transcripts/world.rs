@@ -41,6 +41,7 @@ pub(crate) fn small(config: &mut Config) {
     config.turn_bytes = 1;
     config.turn_events = 1;
     config.page_bytes = 6000;
+    config.presence_list = 20;
     config.reserve_bytes = 2048;
     config.window_bytes = 13_000;
     config.rooms_per_session = 8;
@@ -279,6 +280,11 @@ impl World {
         let value = match (name, value) {
             ("epoch", Value::String(epoch)) => number(&mut self.epochs, 'E', epoch),
             ("session", Value::String(ticket)) => number(&mut self.tickets, 'S', ticket),
+            ("members", Value::Object(members)) => {
+                let list = members.get("list").map_or(String::new(), users);
+                format!("{}:{}{list}", members["v"], members["count"])
+            }
+            ("list" | "join" | "leave", list @ Value::Array(_)) => users(list),
             ("history" | "items", Value::Array(items)) => {
                 let items = items.iter().map(|item| format!("{} {}", item["seq"], item["data"]));
                 format!("[{}]", items.collect::<Vec<_>>().join(", "))
@@ -310,6 +316,18 @@ impl World {
         let found = self.people.iter().find(|(_, person)| person.conn == conn);
         found.expect("a command names somebody who is connected").0
     }
+}
+
+/// Users, each with the number of its sessions if there are more of them.
+fn users(list: &Value) -> String {
+    let users = list.as_array().expect("a list of users").iter().map(|item| {
+        let user = item.as_str().or(item["user"].as_str()).expect("a name");
+        match item["n"].as_u64() {
+            None | Some(1) => user.to_owned(),
+            Some(sessions) => format!("{user}*{sessions}"),
+        }
+    });
+    format!("[{}]", users.collect::<Vec<_>>().join(", "))
 }
 
 /// Epochs and sessions by the order in which they appear.

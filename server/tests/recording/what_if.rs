@@ -53,6 +53,7 @@ fn narrow() -> Config {
         turn_bytes: 1024,
         turn_events: 4,
         page_bytes: 4096,
+        presence_list: 20,
         reserve_bytes: 2048,
         ..Config::default()
     }

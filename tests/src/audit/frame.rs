@@ -18,6 +18,7 @@ pub(crate) enum Kind {
     Message,
     Gap,
     Signal,
+    Presence,
     History,
     Error,
     Pong,
@@ -61,6 +62,15 @@ pub(crate) struct Frame<'a> {
     pub(crate) retry: Option<Cow<'a, str>>,
     pub(crate) v: Option<u64>,
     #[serde(default, borrow)]
+    pub(crate) members: Option<Members<'a>>,
+    count: Option<u64>,
+    #[serde(default, borrow)]
+    list: Option<Vec<Listed<'a>>>,
+    #[serde(default, borrow)]
+    join: Option<Vec<Listed<'a>>>,
+    #[serde(default, borrow)]
+    leave: Option<Vec<Cow<'a, str>>>,
+    #[serde(default, borrow)]
     pub(crate) user: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
     pub(crate) session: Option<Cow<'a, str>>,
@@ -82,6 +92,23 @@ pub(crate) struct Item<'a> {
     #[serde(borrow)]
     pub(crate) data: &'a RawValue,
     pub(crate) ts: u64,
+}
+
+/// Who is in a room.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Members<'a> {
+    pub(crate) v: u64,
+    pub(crate) count: u64,
+    #[serde(default, borrow)]
+    pub(crate) list: Option<Vec<Listed<'a>>>,
+}
+
+/// A user in a room, and the number of its sessions there.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Listed<'a> {
+    #[serde(borrow)]
+    pub(crate) user: Cow<'a, str>,
+    pub(crate) n: u64,
 }
 
 /// What is missing, both ends included.
@@ -130,6 +157,23 @@ impl<'a> Frame<'a> {
             (Some(from), Some(to)) => Gap { from, to },
             _ => panic!("no bounds: {self:?}"),
         }
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        self.v.unwrap_or_else(|| panic!("no v: {self:?}"))
+    }
+
+    /// Who has come and who has gone, if that is what a `presence` says.
+    pub(crate) fn changes(&self) -> Option<(&[Listed<'a>], &[Cow<'a, str>])> {
+        let (join, leave) = (self.join.as_deref()?, self.leave.as_deref()?);
+        assert!(self.count.is_none() && self.list.is_none(), "both: {self:?}");
+        Some((join, leave))
+    }
+
+    /// Everybody, as a `presence` says.
+    pub(crate) fn everybody(&self) -> Members<'a> {
+        let count = self.count.unwrap_or_else(|| panic!("no count: {self:?}"));
+        Members { v: self.version(), count, list: self.list.clone() }
     }
 
     /// Who sent a `signal`, and what it says.

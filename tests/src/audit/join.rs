@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use super::frame::{Frame, Place};
 use super::log::{Entry, digest};
+use super::presence::Folded;
 use super::session::Said;
 use super::{Audit, Member, Note, What};
 use crate::invariant::hold;
@@ -76,7 +77,7 @@ impl Audit {
     }
 
     pub(super) fn joined(&mut self, slot: usize, frame: &Frame<'_>, note: Note) {
-        let (room, _, seq) = note.place.expect("a joined has a place");
+        let (room, log, seq) = note.place.expect("a joined has a place");
         let asked = self.request.as_ref().filter(|request| request.what == What::Join);
         let echo = asked.is_none_or(|request| request.echo);
         let echo = self.reseated(room, frame).unwrap_or(echo);
@@ -90,7 +91,7 @@ impl Audit {
             }
             let member = self.member(slot, room, frame);
             (member.cursor, member.echo) = (seq, echo);
-            return;
+            return self.joined_members(slot, room, log, frame);
         }
         if self.members.len() <= room as usize {
             self.members.resize(room as usize + 1, 0);
@@ -100,12 +101,17 @@ impl Audit {
         self.occupied += usize::from(*members == 1);
         let members = *members;
         let reader = self.readers[slot].as_mut().expect("a live client");
-        reader.rooms.push(Member { room, cursor: seq, echo });
+        reader.rooms.push(Member { room, cursor: seq, echo, folded: Folded::Nothing });
         let rooms = reader.rooms.len();
+        let (Some((user, _)), Some(session)) = (&reader.user, reader.session) else {
+            panic!("{:?} was not greeted: {frame:?}", reader.conn);
+        };
+        self.presence.came(room, session, user);
         let within = members <= self.limits.members
             && rooms <= self.limits.rooms_per_session
             && self.occupied <= self.limits.rooms;
         hold!(self.checked, Limits, within, "{members} members, {rooms} rooms: {frame:?}");
+        self.joined_members(slot, room, log, frame);
     }
 
     pub(super) fn vacate(&mut self, room: RoomId) {

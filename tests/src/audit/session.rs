@@ -86,6 +86,11 @@ impl Audit {
         session.rooms = reader.rooms.iter().map(|member| (member.room, member.echo)).collect();
     }
 
+    /// Whether the reader, whose connection is over, may come back to its session.
+    pub(super) fn is_lost(&self, reader: &Reader) -> bool {
+        reader.session.is_some_and(|id| !self.sessions.all[id as usize].over)
+    }
+
     /// A client that came back is told of a room: whether it wanted its own messages back there.
     pub(super) fn reseated(&mut self, room: RoomId, frame: &Frame<'_>) -> Option<bool> {
         let request = self.request.as_mut().filter(|request| request.what == What::Hello)?;

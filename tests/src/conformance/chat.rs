@@ -165,7 +165,7 @@ pub fn what_is_wrong_with_a_frame_is_told_and_the_connection_stays(runtime: Runt
         (json!({ "type": "join", "id": 2 }), "bad_field"),
         (json!({ "type": "join", "id": 3, "room": "\u{202e}" }), "bad_field"),
         (json!({ "type": "signal", "id": 4, "room": "lobby", "data": 1 }), "bad_field"),
-        (json!({ "type": "presence", "id": 5, "room": "lobby" }), "unsupported"),
+        (json!({ "type": "presence", "id": 5, "room": "den" }), "not_joined"),
     ] {
         let error = ann.ask(&frame);
         assert_eq!((&error["type"], &error["code"]), (&json!("error"), &json!(code)), "{error}");

@@ -1,6 +1,7 @@
 //! How connections end, and that they do so for a reason and in time. This file does not know what
 //! they were sent.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -185,6 +186,12 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         for slot in self.slots() {
             self.socket(slot).reads(Reading::Prompt, now);
             self.touch(slot);
+        }
+        if !self.drained {
+            // What is on its way may be a `join`; what is new of a room's members is told by then.
+            let last = self.arrivals.iter().map(|Reverse(arrival)| arrival.at).max();
+            let last = last.map_or(self.now, |last| last.max(self.now));
+            self.wait_until(last + self.config.presence_tick);
         }
         if !self.drained {
             self.quiesce();

@@ -34,6 +34,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
 
     fn handle(&mut self, event: &Event) {
         let mut commands = core::mem::take(&mut self.commands);
+        self.audit.clock(self.clock().awake, self.punctual);
         let about = conn_of(event);
         let is_live = about.is_none_or(|conn| self.is_live(slot_of(conn), conn));
         self.machine.handle(self.now, event.clone(), &mut commands);

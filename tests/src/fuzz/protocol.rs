@@ -102,6 +102,9 @@ fn same_meaning(frame: &Frame<'_>, value: &Map<String, Value>) {
             same_place(before.as_ref(), value, "before");
             assert_eq!(*limit, value.get("limit").and_then(Value::as_u64));
         }
+        Request::Presence { room } => {
+            assert_eq!((kind, Some(&**room)), ("presence", field("room")));
+        }
         Request::Ping => assert_eq!(kind, "ping"),
         Request::Bye => assert_eq!(kind, "bye"),
     }
@@ -142,7 +145,7 @@ fn fault(frame: &Map<String, Value>) -> Option<&'static str> {
                 let good = frame.get("echo").is_none_or(Value::is_boolean);
                 if good { Ok(()) } else { Err(("bad_field", None)) }
             }
-            "leave" => string(frame, "room").map(drop),
+            "leave" | "presence" => string(frame, "room").map(drop),
             "publish" | "signal" => {
                 string(frame, "room")?;
                 let key = key(frame)?;
@@ -157,7 +160,6 @@ fn fault(frame: &Map<String, Value>) -> Option<&'static str> {
                 if good { Ok(()) } else { Err(("bad_field", None)) }
             }
             "auth" => string(frame, "token").map(drop),
-            "presence" => Err(("unsupported", None)),
             _ => Err(("bad_type", None)),
         }
     };

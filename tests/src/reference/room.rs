@@ -3,12 +3,15 @@
 use roundtable::Timestamp;
 use serde_json::{Value, json};
 
+use super::presence::Presence;
+
 #[derive(Clone, Debug)]
 pub(super) struct Room {
     pub(super) name: String,
     pub(super) epoch: String,
     pub(super) head: u64,
     pub(super) kept: Vec<Entry>,
+    pub(super) presence: Presence,
 }
 
 #[derive(Clone, Debug)]

@@ -173,6 +173,7 @@ impl Reference {
             joined["room"] = json!(place.room);
             joined["epoch"] = json!(room.epoch);
             joined["seq"] = json!(room.head);
+            joined["members"] = self.members_of(&place.room);
             self.say(conn, joined);
         }
         Ok(())

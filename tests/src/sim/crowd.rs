@@ -248,7 +248,8 @@ impl Crowd {
             return Frame::Publish { id, room, letters };
         }
         match self.rng.u8(0..10) {
-            8 | 9 => Frame::Signal { id, room, letters: self.rng.usize(..40) },
+            8 => Frame::Presence { id, room },
+            9 => Frame::Signal { id, room, letters: self.rng.usize(..40) },
             0 => Frame::Leave { id, room },
             1 => Frame::Ping { id },
             2 => Frame::Plain { letters: self.rng.usize(..60) },

@@ -144,6 +144,9 @@ fn config(clients: u16, rng: &mut Rng) -> Config {
         budget_bytes: base.window_bytes * rng.usize(1..=clients),
         tick_work: rng.usize(1..=256),
         turn_events: rng.usize(1..=base.turn_events),
+        presence_list: rng.usize(0..=base.presence_list.min(clients)),
+        presence_tick: Duration::from_millis(rng.u64(0..=2000)),
+        presence_linger: Duration::from_secs(rng.u64(0..=30)),
         ..base
     }
 }
