@@ -1,6 +1,7 @@
 // The page: what is seen and done. What is said to the server, and when it can be reached, is
 // `roundtable.js`'s business.
 
+import { People } from "/people.js";
 import { Roundtable, troubleWith } from "/roundtable.js";
 import { Timeline, entryRow } from "/timeline.js";
 
@@ -14,6 +15,11 @@ let table = null;
 /** What the table knows: rooms, and what one said that is not confirmed. */
 let session = null;
 let current = null;
+const people = new People({
+  list: $("people"),
+  note: $("typing"),
+  say: (room, isWriting) => table?.signal(room, "typing", isWriting),
+});
 /** What was said in each room, and how much of it was not seen. */
 const timelines = new Map();
 /** What was written in each room and not sent. */
@@ -40,6 +46,10 @@ $("enter").addEventListener("submit", (event) => {
   $("chat").hidden = false;
   paintMe(name);
   table.on("news", hear);
+  table.on("signal", (news) => {
+    if (news.key === "typing") people.hear(news);
+    paintPeople();
+  });
   table.on("state", tellState);
   table.on("bye", ({ code }) => { if (code === 4002) paintState("offline", "The server is restarting…"); });
   show(room);
@@ -60,6 +70,7 @@ function isFit(field) {
 $("out").addEventListener("click", () => {
   table.close();
   table = session = current = null;
+  people.lost();
   drafts.clear();
   $("text").value = "";
   document.title = "Roundtable";
@@ -78,6 +89,7 @@ document.addEventListener("visibilitychange", () => {
 });
 
 function tellState({ state, afterMs }) {
+  if (state === "offline") people.lost();
   const seconds = Math.max(1, Math.round(afterMs / 1000));
   const words = {
     connecting: "Connecting…",
@@ -107,6 +119,7 @@ function tell(news) {
       break;
     case "entry":
       timeline.add(news.item, news.isMine);
+      people.rest(news.room, [news.item.from]);
       if (news.how !== "history" && !isSeen(news.room) && !news.isMine) timeline.unread += 1;
       break;
     case "gap": timeline.gap(news.from, news.to); break;
@@ -119,6 +132,7 @@ function tell(news) {
       if (news.room === current) showAnother(`You are no longer in ${news.room}.`);
       break;
     case "error": explain(news); break;
+    case "presence": people.rest(news.room, news.went); break;
     case "removed": timeline.remove(news.seq); break;
     default: break;
   }
@@ -244,6 +258,7 @@ function paint(news) {
   const height = $("scroll").scrollHeight;
   timeline.paint($("log"));
   paintWaiting();
+  paintPeople();
   const isNowhere = current === null;
   $("empty").textContent = isNowhere ? "Pick a room, or join one." : "Nothing was said here yet. Say something.";
   $("empty").hidden = timeline.items.length > 0 || !(isNowhere || session.rooms.get(current)?.isJoined);
@@ -256,6 +271,10 @@ function paint(news) {
   } else if (here.some(({ kind }) => kind === "entry")) {
     $("latest").hidden = false;
   }
+}
+
+function paintPeople() {
+  people.paint(current, session.rooms.get(current)?.members);
 }
 
 /** What one said oneself and the room has not got yet. */
@@ -346,6 +365,7 @@ $("compose").addEventListener("submit", (event) => {
     return;
   }
   hint("");
+  people.sent(current);
   // What becomes of it is told as news.
   table.publish(current, text);
   $("text").value = "";
@@ -359,7 +379,10 @@ $("text").addEventListener("keydown", (event) => {
     $("compose").requestSubmit();
   }
 });
-$("text").addEventListener("input", grow);
+$("text").addEventListener("input", () => {
+  grow();
+  if (current !== null) people.write(current, $("text").value, performance.now());
+});
 function grow() {
   const field = $("text");
   field.style.height = "auto";

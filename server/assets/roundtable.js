@@ -32,7 +32,7 @@ export { Session, troubleWith };
  * - `entry`: something was said; `missed` while the connection was lost, or before one came (`history`)
  * - `gap`: these places are missing, both included
  * - `older`: the answer to `older`
- * - `removed`: a moderator took away what stood at this place
+ * - `removed`: a moderator, or without `from` an operator, took away what stood at this place
  * - `left`: one is no longer in a room, without having asked for it
  * - `presence`: who is in a room; `came` and `went` against the time before
  * - `signal`: something that passes, like typing; `isOver` when its time has run out
@@ -49,7 +49,7 @@ export { Session, troubleWith };
  * @property {{room: string, item: Entry, how: "live" | "missed" | "history", isMine: boolean, said?: Said}} entry
  * @property {{room: string, from: number, to: number}} gap
  * @property {{room: string, items: Entry[], more: boolean}} older
- * @property {{room: string, seq: number}} removed
+ * @property {{room: string, seq: number, from?: string}} removed
  * @property {{room: string, reason?: string}} left
  * @property {{room: string, members: Members, came: string[], went: string[]}} presence
  * @property {{room: string, from: string, key: string, data: any, isOver: boolean}} signal

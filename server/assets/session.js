@@ -10,7 +10,10 @@ const NOT_IN_NAMES =
   /[\p{Cc}\p{Cs}\u00AD\u034F\u061C\u115F\u1160\u180E\u200B\u200E\u200F\u2028-\u202E\u2060-\u206F\u3164\uFEFF\uFFA0\uFFF9-\uFFFB\u{E0000}-\u{E0FFF}]/u;
 
 /** @typedef {{[field: string]: any, type: string}} Frame  one frame of the protocol */
-/** @typedef {{seq: number, from: string, data?: any, ts: number, removed?: boolean}} Entry */
+/**
+ * What stands at one place: data, or that it was `removed`, or that it `removes` what stands at another.
+ * @typedef {{seq: number, from: string, data?: any, ts: number, removed?: boolean, removes?: number}} Entry
+ */
 /** @typedef {import("./presence.js").Members} Members */
 
 /** @typedef {import("./sayings.js").Said} Said */
@@ -96,14 +99,14 @@ export class Session {
     switch (frame.type) {
       case "welcome": this.#welcome(frame, act); break;
       case "joined": this.#joined(frame, act, now); break;
-      case "message": this.#entries(frame.room, [/** @type {any} */ (frame)], "live", act); break;
+      case "message":
+      case "removed": this.#entries(frame.room, [/** @type {any} */ (frame)], "live", act); break;
       case "gap": this.#gap(frame.room, frame.from, frame.to, act); break;
       case "history": this.#history(frame, act); break;
       case "ack": this.#ack(frame, act, now); break;
       case "left": this.#left(frame, act); break;
       case "presence": this.#reply(frame, act); this.#presence(frame.room, frame, act); break;
       case "signal": this.#signal(frame, act); break;
-      case "removed": this.#removed(frame, act); break;
       case "error": this.#error(frame, act, now); break;
       case "bye": act.news.push({ kind: "bye", code: frame.code, reason: frame.reason, after_ms: frame.after_ms }); break;
       // What a later server says beside this is not ours to judge.
@@ -330,6 +333,10 @@ export class Session {
     for (const item of items) {
       place.seq = Math.max(place.seq, item.seq);
       advance(place);
+      if (item.removes !== undefined) {
+        act.news.push({ kind: "removed", room, seq: item.removes, from: item.from });
+        continue;
+      }
       const hadItsName = this.names.has(item.from);
       const said = hadItsName ? this.sayings.take(room, item) : undefined;
       // A name of before may be somebody else's by the time something new is said under it.
@@ -358,7 +365,8 @@ export class Session {
   #history(frame, act) {
     this.requests.delete(frame.id);
     const isSameRun = this.rooms.get(frame.room)?.epoch === frame.epoch;
-    const items = isSameRun ? frame.items : [];
+    // What was removed says so itself.
+    const items = isSameRun ? frame.items.filter((/** @type {Entry} */ item) => item.removes === undefined) : [];
     act.news.push({ kind: "older", id: frame.id, room: frame.room, items, more: isSameRun && frame.more });
   }
 
@@ -398,12 +406,6 @@ export class Session {
   /** @param {Frame} frame @param {Act} act */
   #signal({ room, from, key, data, ttl_ms }, act) {
     if (this.rooms.get(room)?.isJoined) act.news.push({ kind: "signal", room, from, key, data, ttl_ms });
-  }
-
-  /** @param {Frame} frame @param {Act} act */
-  #removed(frame, act) {
-    this.#reply(frame, act);
-    act.news.push({ kind: "removed", room: frame.room, seq: frame.seq });
   }
 
   /** @param {Frame} frame @param {Act} act */

@@ -164,7 +164,16 @@ test("without echo the cursor moves by the acks, but not over what did not come"
 
 test("what a moderator removed is told", () => {
   const session = online();
-  check("told", hear(session, { type: "removed", room: "lobby", seq: 2 }).news, [{ kind: "removed", room: "lobby", seq: 2 }]);
+  hear(session, { type: "message", room: "lobby", ...entry(1, "bob", "a") });
+  const removal = { seq: 2, from: "mod", removes: 1, ts: 5 };
+  const told = [{ kind: "removed", room: "lobby", seq: 1, from: "mod" }];
+  check("told", hear(session, { type: "removed", room: "lobby", ...removal }).news, told);
+  check("read", session.rooms.get("lobby").seq, 2);
+  session.older("lobby", 3);
+  const [id] = session.requests.keys();
+  const items = [{ seq: 1, from: "bob", removed: true, ts: 1 }, removal];
+  const { news } = hear(session, { type: "history", id, room: "lobby", epoch: session.rooms.get("lobby").epoch, items, more: false });
+  check("its own item is no message", news[0].items, [items[0]]);
 });
 
 // ---- Sessions and keys -------------------------------------------------------------------------
