@@ -4,8 +4,8 @@
 
 use std::alloc::System;
 
-use bench::{hub, say, seat};
-use roundtable::{Hub, Timestamp};
+use bench::{SEATED, hub, say, seat};
+use roundtable::Hub;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -23,10 +23,10 @@ fn main() {
     for members in [100, 10_000] {
         let (mut hub, _) = settled(members, 1);
         let mut commands = Vec::with_capacity(16);
-        say(&mut hub, Timestamp::ZERO, 0, "the list of recipients is made", &mut commands);
+        say(&mut hub, SEATED, 0, "the list of recipients is made", &mut commands);
         commands.clear();
         let region = Region::new(ALLOCATOR);
-        say(&mut hub, Timestamp::ZERO, 0, "hello", &mut commands);
+        say(&mut hub, SEATED, 0, "hello", &mut commands);
         let change = region.change();
         let (count, bytes) = (change.allocations + change.reallocations, change.bytes_allocated);
         println!("a publish to {members}: {count} allocations, {bytes} bytes");

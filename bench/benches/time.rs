@@ -5,9 +5,9 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use bench::{hub, say, seat};
+use bench::{SEATED, hub, say, seat};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use roundtable::{Event, Timestamp};
+use roundtable::Event;
 
 /// 64 bytes of text.
 const TEXT: &str = "0123456789012345678901234567890123456789012345678901234567890123";
@@ -23,7 +23,7 @@ fn fan_out(criterion: &mut Criterion) {
         group.bench_function(format!("{members} live"), |bencher| {
             bencher.iter(|| {
                 commands.clear();
-                say(&mut hub, Timestamp::ZERO, 0, TEXT, black_box(&mut commands));
+                say(&mut hub, SEATED, 0, TEXT, black_box(&mut commands));
             });
         });
     }
@@ -43,9 +43,9 @@ fn fan_out_with_churn(criterion: &mut Criterion) {
             commands.clear();
             let (leave, join) =
                 (r#"{"type":"leave","room":"room 0"}"#, r#"{"type":"join","room":"room 0"}"#);
-            say(&mut hub, Timestamp::ZERO, 5, leave, &mut commands);
-            say(&mut hub, Timestamp::ZERO, 5, join, &mut commands);
-            say(&mut hub, Timestamp::ZERO, 0, TEXT, black_box(&mut commands));
+            say(&mut hub, SEATED, 5, leave, &mut commands);
+            say(&mut hub, SEATED, 5, join, &mut commands);
+            say(&mut hub, SEATED, 0, TEXT, black_box(&mut commands));
         });
     });
     group.finish();
@@ -66,7 +66,7 @@ fn many_rooms(criterion: &mut Criterion) {
         bencher.iter(|| {
             commands.clear();
             let conn = turn % sessions;
-            say(&mut hub, Timestamp::ZERO, conn, &frames[(conn % 1000) as usize], &mut commands);
+            say(&mut hub, SEATED, conn, &frames[(conn % 1000) as usize], &mut commands);
             turn += 1;
         });
     });
@@ -79,7 +79,7 @@ fn idle_tick(criterion: &mut Criterion) {
     for sessions in [1000, 1_000_000] {
         let mut hub = hub();
         seat(&mut hub, sessions, 1);
-        let now = Timestamp::ZERO + Duration::from_secs(1);
+        let now = SEATED + Duration::from_secs(1);
         let mut commands = Vec::new();
         group.bench_function(format!("{sessions} connected"), |bencher| {
             bencher.iter_batched(

@@ -23,7 +23,11 @@ pub fn hub() -> Hub {
     Hub::new(config, origin).expect("a valid configuration")
 }
 
-/// Connects `sessions`, spread over `rooms`; the commands are carried out by nobody.
+/// When a crowd is [`seat`]ed, and everybody is told who is there.
+pub const SEATED: Timestamp = Timestamp::from_millis(1000);
+
+/// Connects `sessions`, spread over `rooms`, and lets them be told of each other; the commands are
+/// carried out by nobody.
 pub fn seat(hub: &mut Hub, sessions: u64, rooms: u64) {
     let mut commands = Vec::new();
     for number in 0..sessions {
@@ -38,6 +42,11 @@ pub fn seat(hub: &mut Hub, sessions: u64, rooms: u64) {
             &mut commands,
         );
         hub.handle(Timestamp::ZERO, Event::Flushed, &mut commands);
+        commands.clear();
+    }
+    while hub.next_deadline().is_some_and(|at| at <= SEATED) {
+        hub.handle(SEATED, Event::Tick, &mut commands);
+        hub.handle(SEATED, Event::Flushed, &mut commands);
         commands.clear();
     }
 }

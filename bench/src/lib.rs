@@ -10,4 +10,4 @@ pub mod measurement;
 pub mod process;
 pub mod report;
 
-pub use crowd::{hub, say, seat};
+pub use crowd::{SEATED, hub, say, seat};

@@ -40,6 +40,8 @@ pub enum CloseCode {
     HelloTimeout,
     /// 4503: another connection came back to the session.
     SessionTaken,
+    /// 4504: an operator sent the user away.
+    Kicked,
 }
 
 /// What becomes of a session whose connection ends.
@@ -53,7 +55,7 @@ pub(crate) enum Fate {
 
 impl CloseCode {
     /// Every code, in the order of the numbers.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Normal,
         Self::Protocol,
         Self::NoBinary,
@@ -70,6 +72,7 @@ impl CloseCode {
         Self::Unauthorized,
         Self::HelloTimeout,
         Self::SessionTaken,
+        Self::Kicked,
     ];
 
     /// What becomes of the session whose connection is closed.
@@ -90,7 +93,8 @@ impl CloseCode {
             | Self::AuthRevoked
             | Self::RateLimited
             | Self::Unauthorized
-            | Self::HelloTimeout => Fate::Over,
+            | Self::HelloTimeout
+            | Self::Kicked => Fate::Over,
         }
     }
 
@@ -113,6 +117,7 @@ impl CloseCode {
             Self::Unauthorized => 4501,
             Self::HelloTimeout => 4502,
             Self::SessionTaken => 4503,
+            Self::Kicked => 4504,
         }
     }
 
@@ -135,6 +140,7 @@ impl CloseCode {
             Self::Unauthorized => "unauthorized",
             Self::HelloTimeout => "hello_timeout",
             Self::SessionTaken => "session_taken",
+            Self::Kicked => "kicked",
         }
     }
 }

@@ -112,6 +112,10 @@ pub struct Config {
     /// The most users that a list of a room's members names; of more, only the number is told.
     pub presence_list: usize,
 
+    /// The most bans of moderators, in all rooms together. Beyond it `ban` is refused with
+    /// `ban_limit`.
+    pub max_bans: usize,
+
     /// The silence after which a ping is sent, give or take a tenth that is drawn for each ping.
     pub ping_after: Duration,
     /// How long a pong may take before the connection is closed with 4000; any byte counts.
@@ -207,6 +211,7 @@ impl Default for Config {
             presence_linger: Duration::from_secs(15),
             presence_tick: Duration::from_millis(500),
             presence_list: 200,
+            max_bans: 10_000,
             ping_after: Duration::from_secs(25),
             pong_wait: Duration::from_secs(20),
             write_timeout: Duration::from_secs(10),
@@ -251,6 +256,7 @@ impl Config {
             ("waiting_frames", self.waiting_frames),
             ("waiting_bytes", self.waiting_bytes),
             ("sessions_per_user", self.sessions_per_user),
+            ("max_bans", self.max_bans),
             ("signal_bytes", self.signal_bytes),
             ("message_burst", self.message_burst as usize),
             ("messages_per_second", self.messages_per_second as usize),
@@ -278,41 +284,32 @@ impl Config {
     }
 
     fn validate_spans(&self) -> Result<(), ConfigError> {
-        let spans = [
-            ("history_age", self.history_age),
-            ("key_age", self.key_age),
-            ("signal_ttl", self.signal_ttl),
-            ("hello_timeout", self.hello_timeout),
-            ("ping_after", self.ping_after),
-            ("pong_wait", self.pong_wait),
-            ("write_timeout", self.write_timeout),
-            ("stall", self.stall),
-        ];
-        for (setting, span) in spans {
-            if span < Duration::from_secs(1) || span > MAX_SPAN {
-                return Err(ConfigError::new(
-                    setting,
-                    format_args!("{span:?}"),
-                    "must be from 1s to 100 days",
-                ));
+        let any = Duration::ZERO;
+        let (moment, second) = (Duration::from_millis(1), Duration::from_secs(1));
+        for (setting, least, span) in [
+            ("history_age", second, self.history_age),
+            ("key_age", second, self.key_age),
+            ("signal_ttl", second, self.signal_ttl),
+            ("hello_timeout", second, self.hello_timeout),
+            ("ping_after", second, self.ping_after),
+            ("pong_wait", second, self.pong_wait),
+            ("write_timeout", second, self.write_timeout),
+            ("stall", second, self.stall),
+            ("presence_tick", moment, self.presence_tick),
+            ("resume_window", any, self.resume_window),
+            ("presence_linger", any, self.presence_linger),
+            ("auth_grace", any, self.auth_grace),
+            ("drain_pace", any, self.drain_pace),
+            ("drain_notice", any, self.drain_notice),
+            ("drain_spread", any, self.drain_spread),
+        ] {
+            if span < least {
+                let remedy = format_args!("must be from {least:?} to 100 days");
+                return Err(ConfigError::new(setting, format_args!("{span:?}"), remedy));
             }
-        }
-        let spans = [
-            ("resume_window", self.resume_window),
-            ("presence_linger", self.presence_linger),
-            ("presence_tick", self.presence_tick),
-            ("auth_grace", self.auth_grace),
-            ("drain_pace", self.drain_pace),
-            ("drain_notice", self.drain_notice),
-            ("drain_spread", self.drain_spread),
-        ];
-        for (setting, span) in spans {
             if span > MAX_SPAN {
-                return Err(ConfigError::new(
-                    setting,
-                    format_args!("{span:?}"),
-                    "must be at most 100 days",
-                ));
+                let remedy = "must be at most 100 days";
+                return Err(ConfigError::new(setting, format_args!("{span:?}"), remedy));
             }
         }
         Ok(())
@@ -389,7 +386,7 @@ const LIST_FRAME_BYTES: usize = 640;
 const JOINED_BYTES: usize = 640;
 
 /// Longer spans serve nobody, and adding a few of them cannot overflow.
-const MAX_SPAN: Duration = Duration::from_hours(100 * 24);
+pub(crate) const MAX_SPAN: Duration = Duration::from_hours(100 * 24);
 
 fn at_least(setting: &'static str, value: usize, least: usize) -> Result<(), ConfigError> {
     if value < least {

@@ -150,6 +150,31 @@ pub enum AdminAction {
         /// The token's id (`jti`).
         token_id: String,
     },
+    /// Takes a user out of a room, who may come back; without a room, ends every session of that
+    /// name with 4504.
+    Kick {
+        /// The room.
+        room: Option<Name>,
+        /// Who is sent away.
+        user: Name,
+    },
+    /// Takes a user out of a room, and lets nobody of that name in for a while. An operator's bans
+    /// are not held to [`max_bans`](crate::Config::max_bans).
+    Ban {
+        /// The room.
+        room: Name,
+        /// Who is kept out.
+        user: Name,
+        /// How long; zero lifts the ban.
+        span: Duration,
+    },
+    /// Takes the data out of an entry of a room's log. Without such an entry nothing happens.
+    Remove {
+        /// The room.
+        room: Name,
+        /// The entry's place.
+        seq: u64,
+    },
 }
 
 /// What a connection's URL and upgrade request asked for.

@@ -5,6 +5,7 @@ mod auth;
 mod drain;
 mod flow;
 mod life;
+mod moderate;
 mod presence;
 mod publish;
 mod reading;
@@ -23,6 +24,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bans::Bans;
 use crate::bucket::Rate;
 use crate::close::{CloseCode, Fate};
 use crate::command::{Command, Queue, Recipients};
@@ -101,6 +103,7 @@ struct State {
     sessions: Sessions,
     rooms: Rooms,
     keys: Keys,
+    bans: Bans,
     /// Timers of liveness, by the clock of waking hours.
     waking: Timers,
     /// All other timers, by the driver's clock.

@@ -3,6 +3,7 @@
 
 extern crate alloc;
 
+mod bans;
 mod bucket;
 mod claims;
 mod close;

@@ -24,8 +24,8 @@ impl fmt::Display for Epoch {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) text: Arc<str>,
-    /// The session, by its first connection.
-    pub(crate) author: ConnId,
+    /// The session, by its first connection; nothing for an operator.
+    pub(crate) author: Option<ConnId>,
     pub(crate) at: Timestamp,
 }
 
@@ -101,6 +101,15 @@ impl Log {
         self.head += 1;
         self.bytes += bytes;
         self.entries.push_back(entry);
+    }
+
+    /// Puts another text in the place of one that is kept.
+    pub(crate) fn rewrite(&mut self, seq: u64, text: Arc<str>) {
+        let index = seq.checked_sub(self.tail()).and_then(|index| usize::try_from(index).ok());
+        if let Some(entry) = index.and_then(|index| self.entries.get_mut(index)) {
+            self.bytes = self.bytes - entry.text.len() + text.len();
+            entry.text = text;
+        }
     }
 
     /// Lets go of what is `age` old.

@@ -12,7 +12,7 @@ mod write;
 pub use reply::ErrorCode;
 pub(crate) use reply::{
     Changes, Gap, Members, Page, Present, Repeat, Reply, ack_middle, json_string, message_prefix,
-    write_ack, write_message,
+    without_data, write_ack, write_message, write_removed,
 };
 pub use request::{Echo, Frame, Id, Places, Position, Refusal, Request};
 

@@ -11,7 +11,7 @@ use crate::event::ConnId;
 use crate::log::{Epoch, Log};
 use crate::name::Name;
 use crate::presence::Presence;
-use crate::protocol::{ack_middle, message_prefix};
+use crate::protocol::{ack_middle, message_prefix, without_data};
 use crate::slab::Slab;
 use crate::time::Timestamp;
 
@@ -51,6 +51,19 @@ impl Room {
 
     pub(crate) fn members(&self) -> usize {
         self.members.len()
+    }
+
+    /// Every member, as a slot in the table of sessions.
+    pub(crate) fn all(&self) -> &[u32] {
+        &self.members
+    }
+
+    /// Takes the data out of the entry at `seq`, whose place stays. Nothing happens, and the answer is
+    /// `false`, where no data is: the entry is trimmed, removed already, or tells of a removal.
+    pub(crate) fn take_data_out(&mut self, seq: u64) -> bool {
+        let entry = self.log.get(seq);
+        let text = entry.and_then(|entry| without_data(&self.prefix, &entry.text));
+        text.map(|text| self.log.rewrite(seq, text.into())).is_some()
     }
 
     pub(crate) fn live(&self) -> &[u32] {

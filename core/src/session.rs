@@ -273,6 +273,12 @@ impl Sessions {
         self.by_user.range(places).map(|(_, slot)| *slot)
     }
 
+    /// Those called `user`, with a token or without, connected or not.
+    pub(crate) fn called(&self, user: &Name) -> impl Iterator<Item = u32> + '_ {
+        let of_guest = self.holder(user).filter(|slot| self.slab[*slot].claims().is_none());
+        self.of_user(user).chain(of_guest)
+    }
+
     /// Those that go by the token called `id`.
     pub(crate) fn of_token(&self, id: &str) -> impl Iterator<Item = u32> {
         let of = |slot: u32| self.slab[slot].claims().and_then(|claims| claims.token_id.as_deref());

@@ -18,6 +18,8 @@ pub(crate) enum Timer {
     Presence(u32),
     /// The oldest key of a `publish`.
     Keys,
+    /// The ban that ends first.
+    Bans,
 }
 
 /// Timers in the order in which they fire.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use roundtable::protocol::{ErrorCode, Frame, SUBPROTOCOL, VERSION};
 use roundtable::{
-    CloseCode, Command, Config, ConnId, Entropy, Event, Framing, Greeting, Hub, Origin, Peer,
-    RoomChoice, Timestamp, frame_len,
+    Auth, Claims, CloseCode, Command, Config, ConnId, Entropy, Event, Framing, Grant, Greeting,
+    Hub, Origin, Peer, Permissions, RoomChoice, Timestamp, Verdict, frame_len,
 };
 use serde_json::Value;
 
@@ -73,9 +73,10 @@ fn the_requests_shown_are_requests() {
             shown.push(request.chars().take_while(char::is_ascii_alphabetic).collect());
         }
     }
-    for kind in
-        ["Hello", "Join", "Leave", "Publish", "Signal", "History", "Presence", "Ping", "Bye"]
-    {
+    for kind in [
+        "Hello", "Auth", "Join", "Leave", "Publish", "Signal", "History", "Presence", "Kick",
+        "Ban", "Remove", "Ping", "Bye",
+    ] {
         assert!(shown.iter().any(|found| found == kind), "no example shows {kind}");
     }
 }
@@ -152,6 +153,8 @@ struct Scene {
     connections: u64,
     /// What the client's socket has not taken; nothing while it takes everything.
     stalled: Option<Vec<String>>,
+    /// What the next token says; nothing if it is not valid.
+    token: Option<Claims>,
     told: String,
 }
 
@@ -166,6 +169,7 @@ impl Scene {
             people: BTreeMap::new(),
             connections: 0,
             stalled: None,
+            token: None,
             told: String::new(),
         };
         for line in example.lines().filter(|line| !line.starts_with('<')) {
@@ -183,6 +187,7 @@ impl Scene {
     fn set_up(&mut self, what: &str) {
         let words: Vec<&str> = what.split(' ').collect();
         match words[..] {
+            ["with", "auth", "=", "optional"] => self.config.auth = Auth::Optional,
             ["with", setting, "=", value] => self.set(setting, value.parse().expect("a number")),
             [span, "pass"] => self.pass(seconds(span)),
             ["the", "server", "drains", "within", span] => {
@@ -190,6 +195,13 @@ impl Scene {
             }
             [CLIENT, "stops", "reading"] => self.stalled = Some(Vec::new()),
             [CLIENT, "reads", "again"] => self.read_again(),
+            [_, "token", "is", "that", "of", user, "who", "may", can] => {
+                self.token = Some(claims(user, can));
+            }
+            [name, "connects", "with", "the", "token", "of", user, "who", "may", can] => {
+                let greeting = Greeting { name: name.parse().ok(), ..Greeting::default() };
+                self.open(name, greeting, Some(Box::new(claims(user, can))));
+            }
             [name, "connects", ref wishes @ ..] => self.connect(name, wishes),
             [name, "sends", "binary"] => self.handle(Event::Binary { conn: self.people[name] }),
             [name, "sends", letters, "letters"] => {
@@ -237,10 +249,14 @@ impl Scene {
                 _ => assert_eq!(wish, "with", "a wish for a connection"),
             }
         }
+        self.open(name, greeting, None);
+    }
+
+    fn open(&mut self, name: &str, greeting: Greeting, claims: Option<Box<Claims>>) {
         self.connections += 1;
         let conn = ConnId::new(self.connections);
         self.people.insert(name.to_owned(), conn);
-        let peer = Peer { entropy: Entropy::new(self.connections.into()), claims: None };
+        let peer = Peer { entropy: Entropy::new(self.connections.into()), claims };
         self.handle(Event::Connect { conn, peer, greeting });
     }
 
@@ -322,9 +338,11 @@ impl Scene {
                 }
             }
             Command::Verify { conn, token } => {
-                if Some(conn) == client {
-                    self.write(&format!("< (verify {token})"));
-                }
+                let verdict = match self.token.take() {
+                    Some(claims) if &*token == "eyJ…" => Verdict::Valid(Box::new(claims)),
+                    _ => Verdict::Invalid,
+                };
+                self.handle(Event::Verified { conn, verdict });
             }
             Command::Close { conn, code, .. } => {
                 if Some(conn) == client {
@@ -348,6 +366,23 @@ impl Scene {
     fn write(&mut self, line: &str) {
         self.told.push_str(line);
         self.told.push('\n');
+    }
+}
+
+/// `everything`, or a list like `join,publish`, in every room.
+fn claims(user: &str, can: &str) -> Claims {
+    let can = match can {
+        "everything" => Permissions::ALL,
+        list => {
+            let action = |word: &str| serde_json::from_str(&format!("\"{word}\""));
+            list.split(',').map(|word| action(word).expect("an action")).collect()
+        }
+    };
+    Claims {
+        user: user.parse().expect("a name"),
+        token_id: None,
+        expires_ms: None,
+        grants: [Grant { pattern: "*".parse().expect("a pattern"), can }].into(),
     }
 }
 

@@ -22,7 +22,7 @@ use presence::{Folded, Presence, Went};
 use repeat::Keys;
 use session::{SessionId, Sessions};
 
-const ERRORS: [&str; 16] = [
+const ERRORS: [&str; 19] = [
     "bad_json",
     "bad_type",
     "bad_field",
@@ -32,6 +32,9 @@ const ERRORS: [&str; 16] = [
     "token_expired",
     "session_limit",
     "not_joined",
+    "banned",
+    "not_found",
+    "ban_limit",
     "room_full",
     "room_limit",
     "rate_limited",
@@ -42,7 +45,7 @@ const ERRORS: [&str; 16] = [
 ];
 
 /// The codes and reasons of the protocol's document.
-const CLOSES: [(u64, &str); 16] = [
+const CLOSES: [(u64, &str); 17] = [
     (1000, "normal"),
     (1002, "protocol"),
     (1003, "no_binary"),
@@ -59,6 +62,7 @@ const CLOSES: [(u64, &str); 16] = [
     (4501, "unauthorized"),
     (4502, "hello_timeout"),
     (4503, "session_taken"),
+    (4504, "kicked"),
 ];
 
 /// What clients have been told so far.

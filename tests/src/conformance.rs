@@ -11,6 +11,7 @@ mod client;
 mod doors;
 pub mod networks;
 mod peers;
+mod people;
 mod raw;
 pub mod servers;
 mod tokens;
@@ -123,7 +124,8 @@ impl fmt::Debug for Server {
     }
 }
 
-/// The defaults on a port that the system picks, with an end that nobody waits for.
+/// The defaults on a port that the system picks, with an end that nobody waits for, and no news of who
+/// is there: when they come is the clock's to say.
 pub fn settings() -> Settings {
     let mut settings = Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -131,6 +133,7 @@ pub fn settings() -> Settings {
         ..Settings::default()
     };
     settings.wire.close_timeout = Duration::from_millis(200);
+    settings.hub.presence_tick = Duration::from_hours(1);
     settings.hub.message_burst = 10_000;
     settings.hub.messages_per_second = 10_000;
     settings.hub.byte_burst = 1 << 28;
@@ -153,6 +156,7 @@ macro_rules! conformance {
             a_token_that_expires_gives_way_to_a_fresh_one_or_ends_with_4010,
             a_token_allows_what_it_says,
             whoever_is_revoked_is_closed_with_4011,
+            a_moderator_kicks_bans_and_removes,
         );
     };
     (@cases $run:expr; $($case:ident,)*) => {
@@ -180,6 +184,7 @@ macro_rules! conformance_through_networks {
         $crate::conformance_in_turn!($run);
         $crate::conformance!(@cases $run;
             a_crowd_hears_everything_and_leaves,
+            who_comes_and_goes_is_told,
         );
     };
 }
@@ -226,5 +231,6 @@ pub mod cases {
     pub use super::chat::*;
     pub use super::doors::*;
     pub use super::peers::*;
+    pub use super::people::*;
     pub use super::tokens::*;
 }

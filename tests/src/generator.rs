@@ -25,7 +25,7 @@ pub const CROWD_ROOMS: [&str; 32] = [
 pub const NAMES: [&str; 5] = ["ann", "bob", "\u{5d3}\u{5e0}\u{5d4}", "\"quoted\\", "ann-2"];
 
 /// Texts that are no request of the protocol, each wrong or odd in a way of its own.
-pub const ODD: [&str; 24] = [
+pub const ODD: [&str; 28] = [
     "{",
     "{}",
     "{\"type\":7}",
@@ -47,6 +47,10 @@ pub const ODD: [&str; 24] = [
     "{\"type\":\"publish\",\"id\":12,\"room\":\"lobby\",\"data\":1,\"key\":7}",
     "  {\"type\":\"ping\",\"id\":13,\"unknown\":{\"a\":[1,2]}}  ",
     "{\"type\":\"ping\",\"id\":14} {}",
+    "{\"type\":\"kick\",\"id\":16,\"room\":\"lobby\",\"user\":\"ann\"}",
+    "{\"type\":\"ban\",\"id\":17,\"room\":\"lobby\",\"user\":\"ann\",\"for_ms\":8640000001}",
+    "{\"type\":\"remove\",\"id\":18,\"room\":\"lobby\",\"seq\":1}",
+    "{\"type\":\"remove\",\"id\":19,\"room\":\"lobby\",\"seq\":-1}",
     "[1]",
     "\n",
     "{\"type\":\"publish\",\"id\":15,\"room\":\"lobby\",\"data\":{\"a\":\n 1.0e3}}",

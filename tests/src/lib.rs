@@ -7,6 +7,8 @@ mod check;
 pub mod compare;
 #[cfg(feature = "sockets")]
 pub mod conformance;
+#[cfg(test)]
+mod crowds;
 pub mod decode;
 #[cfg(test)]
 mod drains;

@@ -244,7 +244,7 @@ fn the_configuration_is_limited() {
     fn millis(value: usize) -> Duration {
         Duration::from_millis(value as u64)
     }
-    let bounds: [Bounds; 39] = [
+    let bounds: [Bounds; 42] = [
         ("max_sessions", |config, value| config.max_sessions = value, 1, COUNT),
         ("max_rooms", |config, value| config.max_rooms = value, 1, COUNT),
         ("rooms_per_session", |config, value| config.rooms_per_session = value, 1, 403),
@@ -268,6 +268,9 @@ fn the_configuration_is_limited() {
         ("stall", |config, value| config.stall = millis(value), SECOND, LONG),
         ("max_keys", |config, value| config.max_keys = value, 1, COUNT),
         ("signal_bytes", |config, value| config.signal_bytes = value, 1, COUNT),
+        ("presence_tick", |config, value| config.presence_tick = millis(value), 1, LONG),
+        ("presence_list", |config, value| config.presence_list = value, 0, 405),
+        ("max_bans", |config, value| config.max_bans = value, 1, COUNT),
         ("waiting_frames", |config, value| config.waiting_frames = value, 1, COUNT),
         ("waiting_bytes", |config, value| config.waiting_bytes = value, 1, COUNT),
         ("sessions_per_user", |config, value| config.sessions_per_user = value, 1, COUNT),

@@ -22,7 +22,7 @@ fn room(config: Config) -> Table {
 }
 
 fn config(page_bytes: usize) -> Config {
-    Config { page_bytes, presence_list: 2, max_message_bytes: 512, ..Config::default() }
+    Config { page_bytes, presence_list: 0, max_message_bytes: 512, ..Config::default() }
 }
 
 fn history(table: &mut Table, conn: u64, limit: usize) -> Value {

@@ -14,7 +14,7 @@ mod repeat;
 mod room;
 mod session;
 
-use frame::{Refusal, good_id, key, name, place, read, string, with_id};
+use frame::{Refusal, good_id, key, moderation, name, place, read, string, with_id};
 use limits::Rate;
 use presence::Presence;
 use repeat::Keyed;
@@ -288,6 +288,12 @@ impl Reference {
             }
             "auth" => Err(string(frame, "token").err().unwrap_or(("unsupported", None))),
             "presence" => self.who_is_there(me, id, frame),
+            kind @ ("kick" | "ban" | "remove") => {
+                moderation(frame, kind)?;
+                let stops = kind == "remove" && self.draining;
+                // Without a token nobody moderates.
+                Err((if stops { "draining" } else { "forbidden" }, None))
+            }
             _ => Err(("bad_type", None)),
         }
     }

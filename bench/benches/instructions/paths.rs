@@ -4,9 +4,9 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use bench::{hub, say, seat};
+use bench::{SEATED, hub, say, seat};
 use roundtable::protocol::Frame;
-use roundtable::{ConnId, Event, Greeting, Hub, Peer, RoomChoice, Timestamp};
+use roundtable::{ConnId, Event, Greeting, Hub, Peer, RoomChoice};
 
 /// 64 bytes of text.
 const TEXT: &str = "0123456789012345678901234567890123456789012345678901234567890123";
@@ -71,7 +71,7 @@ fn publish(steps: u64, counter: Counter, sessions: u64, rooms: u64, text: fn(u64
     let mut step = |number: u64| {
         commands.clear();
         let text = &texts[usize::try_from(number % rooms).expect("a room")];
-        say(&mut hub, Timestamp::ZERO, number % sessions, text, black_box(&mut commands));
+        say(&mut hub, SEATED, number % sessions, text, black_box(&mut commands));
     };
     (0..300.max(rooms)).for_each(&mut step);
     counter(steps, &mut step);
@@ -84,7 +84,7 @@ fn connect_and_join(steps: u64, counter: Counter) {
     let mut commands = Vec::new();
     for number in 0..5000 {
         commands.clear();
-        say(&mut hub, Timestamp::ZERO, number % 1000, TEXT, &mut commands);
+        say(&mut hub, SEATED, number % 1000, TEXT, &mut commands);
     }
     counter(steps, &mut |number| {
         commands.clear();
@@ -93,11 +93,11 @@ fn connect_and_join(steps: u64, counter: Counter) {
         let greeting = Greeting { name: Some(name), room, ..Greeting::default() };
         let conn = ConnId::new(1_000_000 + number);
         hub.handle(
-            Timestamp::ZERO,
+            SEATED,
             Event::Connect { conn, peer: Peer::default(), greeting },
             black_box(&mut commands),
         );
-        hub.handle(Timestamp::ZERO, Event::Flushed, black_box(&mut commands));
+        hub.handle(SEATED, Event::Flushed, black_box(&mut commands));
     });
 }
 
@@ -109,7 +109,7 @@ fn catch_up(steps: u64, counter: Counter) {
     let mut publish = |hub: &mut Hub| {
         commands.clear();
         let event = Event::Text { conn: talker, text: TEXT.to_owned() };
-        hub.handle(Timestamp::ZERO, event, &mut commands);
+        hub.handle(SEATED, event, &mut commands);
     };
     // The turn does not end before the windows are full.
     while !hub.is_lagging(last) {
@@ -118,15 +118,15 @@ fn catch_up(steps: u64, counter: Counter) {
     let mut commands = Vec::new();
     for conn in (0..steps).map(ConnId::new) {
         let bytes = hub.queued_for(conn).expect("a reader");
-        hub.handle(Timestamp::ZERO, Event::Backlog { conn, bytes }, &mut commands);
+        hub.handle(SEATED, Event::Backlog { conn, bytes }, &mut commands);
     }
-    hub.handle(Timestamp::ZERO, Event::Flushed, &mut commands);
+    hub.handle(SEATED, Event::Flushed, &mut commands);
     (1..250).for_each(|_| publish(&mut hub));
     counter(steps, &mut |reader| {
         commands.clear();
         let conn = ConnId::new(reader);
-        hub.handle(Timestamp::ZERO, Event::Backlog { conn, bytes: 0 }, black_box(&mut commands));
-        hub.handle(Timestamp::ZERO, Event::Flushed, black_box(&mut commands));
+        hub.handle(SEATED, Event::Backlog { conn, bytes: 0 }, black_box(&mut commands));
+        hub.handle(SEATED, Event::Flushed, black_box(&mut commands));
         assert_eq!(commands.len(), 250, "one for each entry");
     });
 }
@@ -136,7 +136,7 @@ fn idle_tick(steps: u64, counter: Counter) {
     let mut hub = hub();
     seat(&mut hub, 1000, 1);
     let mut commands = Vec::new();
-    let now = Timestamp::ZERO + Duration::from_secs(1);
+    let now = SEATED + Duration::from_secs(1);
     counter(steps, &mut |_| hub.handle(now, Event::Tick, black_box(&mut commands)));
     assert!(commands.is_empty(), "nothing was due");
 }

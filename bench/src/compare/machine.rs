@@ -4,10 +4,8 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use roundtable::Timestamp;
-
 use crate::report::Machine;
-use crate::{hub, say, seat};
+use crate::{SEATED, hub, say, seat};
 
 /// What the system says of the machine.
 pub(super) fn machine() -> Machine {
@@ -49,7 +47,7 @@ pub(super) fn publishes_per_second() -> f64 {
     loop {
         for (conn, frame) in (0..sessions).zip(frames.iter().cycle()) {
             commands.clear();
-            say(&mut hub, Timestamp::ZERO, conn, frame, &mut commands);
+            say(&mut hub, SEATED, conn, frame, &mut commands);
             published += 1;
         }
         if began.elapsed() >= LASTING {

@@ -11,7 +11,7 @@ use crate::close::CloseCode;
 use crate::command::{Command, Queue};
 use crate::config::Auth;
 use crate::credential::{Credential, Notice, Proof, Waiting};
-use crate::event::{AdminAction, ConnId, Verdict};
+use crate::event::{ConnId, Verdict};
 use crate::name::Name;
 use crate::protocol::{ErrorCode, Frame, Id, Reply, Request};
 use crate::session::Greeted;
@@ -128,12 +128,10 @@ impl Hub {
                 alloc::format!("a user has at most {} sessions", self.config.sessions_per_user);
             return self.refuse(slot, id, ErrorCode::SessionLimit, message, out);
         }
-        let mut blind = self.blind_rooms(slot);
+        let blind = self.blind_rooms(slot);
         self.admit(slot, claims, out);
         self.welcome(slot, id, Resumed::No, out)?;
         self.hold_to_claims(slot, out)?;
-        let still_blind = self.blind_rooms(slot);
-        blind.retain(|room| !still_blind.contains(room));
         self.owe_lists(slot, &blind);
         Ok(())
     }
@@ -156,22 +154,6 @@ impl Hub {
             return Err(Gone);
         }
         Ok(())
-    }
-
-    /// Does what an operator decided.
-    pub(super) fn administer(&mut self, action: &AdminAction, out: &mut Vec<Command>) {
-        let sessions = &self.state.sessions;
-        let revoked: Vec<u32> = match action {
-            AdminAction::RevokeUser { user } => sessions.of_user(user).collect(),
-            AdminAction::RevokeToken { token_id } => sessions.of_token(token_id).collect(),
-        };
-        for slot in revoked {
-            if self.state.sessions[slot].is_connected() {
-                self.close(slot, CloseCode::AuthRevoked, Queue::Flush, out);
-            } else {
-                self.forget(slot);
-            }
-        }
     }
 
     /// Whether the session must show a token before anything is done for it.

@@ -127,7 +127,7 @@ impl Hub {
         }
         let next = seq + 1;
         let (read, text) = match room.log.get(next) {
-            Some(entry) if echo == Echo::Off && entry.author == reader => (next, None),
+            Some(entry) if echo == Echo::Off && entry.author == Some(reader) => (next, None),
             Some(entry) => (next, Some(entry.text.clone())),
             None => {
                 let gap = Gap { from: next, to: room.log.tail() - 1 };

@@ -124,6 +124,7 @@ impl Hub {
                 Some(Timer::Room(slot)) => self.room_is_due(slot),
                 Some(Timer::Presence(slot)) => self.telling_is_due(slot, out),
                 Some(Timer::Keys) => self.keys_are_due(),
+                Some(Timer::Bans) => self.bans_are_due(),
                 None => break,
             }
             work -= 1;

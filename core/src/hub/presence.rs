@@ -43,14 +43,19 @@ impl Hub {
         let room = &self.state.rooms[room_slot];
         let mark = room.presence.mark();
         if !self.may(slot, Action::Presence, room.name.as_str()) {
-            return Listing { members: None, mark };
+            return Listing { members: None, bytes: 0, mark };
         }
-        let members = room.presence.members(self.config.presence_list).raw();
-        if members.get().len() <= free {
-            return Listing { members: Some(members), mark };
+        let members = room.presence.members(self.config.presence_list);
+        // A number alone takes no room from the page.
+        let is_list = members.list.is_some();
+        let members = members.raw();
+        let bytes = if is_list { members.get().len() } else { 0 };
+        if bytes <= free {
+            return Listing { members: Some(members), bytes, mark };
         }
         // A difference would mean nothing to it: it is owed a list.
-        Listing { members: Some(room.presence.count().raw()), mark: mark.wrapping_sub(1) }
+        let (count, mark) = (room.presence.count().raw(), mark.wrapping_sub(1));
+        Listing { members: Some(count), bytes: 0, mark }
     }
 
     /// Answers `presence`: who is in a room.
@@ -119,17 +124,22 @@ impl Hub {
         rooms.filter(is_blind).collect()
     }
 
-    /// In these rooms the session is owed a list.
-    pub(super) fn owe_lists(&mut self, slot: u32, rooms: &[u32]) {
-        for &room_slot in rooms {
+    /// The session was not told who is in these rooms: where it is still, and may be told, it is owed a
+    /// list.
+    pub(super) fn owe_lists(&mut self, slot: u32, blind: &[u32]) {
+        for &room_slot in blind {
+            let Some(membership) = self.state.sessions[slot].membership(room_slot) else {
+                continue;
+            };
+            let cursor = membership.cursor;
             let room = &self.state.rooms[room_slot];
+            if !self.may(slot, Action::Presence, room.name.as_str()) {
+                continue;
+            }
             let (head, stale) = (room.log.head(), room.presence.mark().wrapping_sub(1));
-            match self.state.sessions[slot].membership_mut(room_slot) {
-                None => {}
-                Some(of) if of.cursor == Cursor::Live => {
-                    self.make_lagging(slot, room_slot, head, stale);
-                }
-                Some(lagging) => lagging.told = stale,
+            match cursor {
+                Cursor::Live => self.make_lagging(slot, room_slot, head, stale),
+                Cursor::Lagging(seq) => self.read_from(slot, room_slot, seq, stale),
             }
         }
     }
@@ -202,13 +212,8 @@ impl Hub {
 /// What a `joined` says of who is in the room.
 pub(super) struct Listing {
     pub(super) members: Option<Box<RawValue>>,
+    /// What a list takes of the page's bytes.
+    pub(super) bytes: usize,
     /// What the reader knows then, as [`Presence::mark`](crate::presence::Presence::mark) has it.
     pub(super) mark: u32,
-}
-
-impl Listing {
-    /// What it takes.
-    pub(super) fn bytes(&self) -> usize {
-        self.members.as_ref().map_or(0, |members| members.get().len())
-    }
 }

@@ -8,11 +8,12 @@ use super::{Gone, Hub, State};
 use crate::claims::Action;
 use crate::command::{Command, Recipients};
 use crate::config::RunAhead;
+use crate::event::ConnId;
 use crate::flow::Flow;
 use crate::frame::frame_len;
 use crate::keys::{Author, Kept, Key, digest};
 use crate::log::Entry;
-use crate::protocol::{Echo, ErrorCode, Id, Repeat, write_ack, write_message};
+use crate::protocol::{Echo, ErrorCode, Id, Repeat, write_ack, write_message, write_removed};
 use crate::session::Cursor;
 use crate::timers::Timer;
 
@@ -42,8 +43,51 @@ impl Hub {
             }
             self.keep(key, room_slot, digest(data));
         }
+        let ts = self.wall_ms();
+        let session = &self.state.sessions[slot];
+        let room = &self.state.rooms[room_slot];
+        let (user, seq) = (session.user.as_str(), room.log.head() + 1);
+        write_message(&mut self.scratch, &room.prefix, seq, user, data, ts);
+        let author = Some(session.id);
+        let text = self.append(room_slot, author);
+        self.tell_entry(slot, id, room_slot, text, out)
+    }
+
+    /// Appends an entry that says what was removed: by a session, or by an operator.
+    pub(super) fn append_removal(
+        &mut self,
+        room_slot: u32,
+        by: Option<u32>,
+        removed: u64,
+    ) -> Arc<str> {
+        let ts = self.wall_ms();
+        let session = by.map(|slot| &self.state.sessions[slot]);
+        let room = &self.state.rooms[room_slot];
+        let (user, seq) = (session.map(|of| of.user.as_str()), room.log.head() + 1);
+        write_removed(&mut self.scratch, &room.prefix, seq, user, removed, ts);
+        let author = session.map(|of| of.id);
+        self.append(room_slot, author)
+    }
+
+    /// Appends what was written to a room's log, as the text that everybody is sent.
+    fn append(&mut self, room_slot: u32, author: Option<ConnId>) -> Arc<str> {
+        let text: Arc<str> = Arc::from(&*self.scratch);
+        let entry = Entry { text: text.clone(), author, at: self.now };
+        self.state.rooms[room_slot].log.append(self.limits.log, entry);
+        self.rearm_room(room_slot);
+        text
+    }
+
+    /// Tells of the entry at the head: its author by an `ack`, then everybody by the entry itself.
+    pub(super) fn tell_entry(
+        &mut self,
+        slot: u32,
+        id: Option<Id<'_>>,
+        room_slot: u32,
+        text: Arc<str>,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Gone> {
         let except = self.unwanted_echo(slot, room_slot);
-        let text = self.append(slot, room_slot, data);
         let seq = self.state.rooms[room_slot].log.head();
         let acked = match id {
             None => Ok(()),
@@ -51,20 +95,6 @@ impl Hub {
         };
         self.fan_out(room_slot, text, except, out);
         acked
-    }
-
-    /// Appends an entry to a room's log, as the text that everybody is sent.
-    fn append(&mut self, slot: u32, room_slot: u32, data: &str) -> Arc<str> {
-        let ts = self.wall_ms();
-        let session = &self.state.sessions[slot];
-        let room = &mut self.state.rooms[room_slot];
-        let (user, seq) = (session.user.as_str(), room.log.head() + 1);
-        write_message(&mut self.scratch, &room.prefix, seq, user, data, ts);
-        let text: Arc<str> = Arc::from(&*self.scratch);
-        let entry = Entry { text: text.clone(), author: session.id, at: self.now };
-        room.log.append(self.limits.log, entry);
-        self.rearm_room(room_slot);
-        text
     }
 
     fn ack(
@@ -151,7 +181,7 @@ impl Hub {
     }
 
     /// Sends the entry at the head to all live members with room for it; the others lag.
-    fn fan_out(
+    pub(super) fn fan_out(
         &mut self,
         room_slot: u32,
         text: Arc<str>,

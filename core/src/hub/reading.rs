@@ -62,17 +62,13 @@ impl Hub {
         self.tell(slot, text, out)
     }
 
-    /// The bytes of items that a page for the session may have.
-    fn free_for_page(&mut self, slot: u32) -> usize {
-        self.free_for_frame(slot).min(self.config.page_bytes)
-    }
-
-    /// The bytes that a frame with a page may have beside its own.
-    pub(super) fn free_for_frame(&mut self, slot: u32) -> usize {
+    /// The bytes that a page for the session may have, with all that is given beside it.
+    pub(super) fn free_for_page(&mut self, slot: u32) -> usize {
         let used = self.queued(slot) + PAGE_FRAME_BYTES;
         let in_window = self.limits.data.saturating_sub(used);
         let in_budget = self.limits.budget.saturating_sub(self.queued_in_all() + PAGE_FRAME_BYTES);
-        usize::try_from(in_window.min(in_budget)).unwrap_or(usize::MAX)
+        let free = usize::try_from(in_window.min(in_budget)).unwrap_or(usize::MAX);
+        free.min(self.config.page_bytes)
     }
 }
 

@@ -34,6 +34,10 @@ impl Hub {
         if !self.may(slot, Action::Join, name.as_str()) {
             return self.forbid(slot, id, out);
         }
+        if let Some(wait) = self.is_banned(slot, name) {
+            let message = "you may not join the room for a while".into();
+            return self.refuse_for(slot, id, ErrorCode::Banned, message, Some(wait), out);
+        }
         let room_slot = match self.open(slot, name) {
             Ok(room_slot) => room_slot,
             Err((code, message)) => return self.refuse(slot, id, code, message, out),
@@ -58,9 +62,9 @@ impl Hub {
         since: Option<(&str, u64)>,
         out: &mut Vec<Command>,
     ) -> Result<(), Gone> {
-        let free = self.free_for_frame(slot);
+        let free = self.free_for_page(slot);
         let listing = self.listing(slot, room_slot, free);
-        let free = free.saturating_sub(listing.bytes()).min(self.config.page_bytes);
+        let free = free.saturating_sub(listing.bytes);
         let room = &self.state.rooms[room_slot];
         let entry = if self.may(slot, Action::History, room.name.as_str()) {
             room.start(self.config.recent, since, free)
@@ -119,13 +123,17 @@ impl Hub {
         reason: Option<&str>,
         out: &mut Vec<Command>,
     ) -> Result<(), Gone> {
-        let session = &mut self.state.sessions[slot];
-        let index = session.memberships.iter().position(|of| of.room == room_slot);
-        let membership = session.memberships.remove(index.expect("a member has a membership"));
         let name = self.state.rooms[room_slot].name.clone();
-        self.vacate(slot, &membership);
+        self.end_membership(slot, room_slot);
         let text = Reply::Left { id: id.map(Id::raw), room: name.as_str(), reason }.text();
         self.tell(slot, text, out)
+    }
+
+    pub(super) fn end_membership(&mut self, slot: u32, room_slot: u32) {
+        let memberships = &mut self.state.sessions[slot].memberships;
+        let index = memberships.iter().position(|of| of.room == room_slot);
+        let membership = memberships.remove(index.expect("a member has a membership"));
+        self.vacate(slot, &membership);
     }
 
     /// The room called `name`, if the session is a member.
@@ -216,7 +224,7 @@ impl Hub {
         echo: Echo,
         out: &mut Vec<Command>,
     ) -> Result<(), Gone> {
-        let free = self.free_for_frame(slot);
+        let free = self.free_for_page(slot);
         let listing = self.listing(slot, room_slot, free);
         let room = &self.state.rooms[room_slot];
         let mark = room.presence.mark();

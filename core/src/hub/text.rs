@@ -95,6 +95,9 @@ impl Hub {
             Request::Hello { token: Some(token), .. } => {
                 self.show(slot, id, ("token", &token), text, out)
             }
+            Request::Hello { resume: Some(_), .. } if self.drain.is_some() => {
+                self.refuse(slot, id, ErrorCode::Draining, "the server stops", out)
+            }
             Request::Hello { name, token: None, resume, since } => {
                 let claims = self.state.sessions[slot].claims();
                 let back = resume.as_deref().and_then(|of| self.find_lost(slot, of, claims));
@@ -118,6 +121,9 @@ impl Hub {
                 self.history(slot, id, &room, before.as_ref(), limit, out)
             }
             Request::Presence { room } => self.presence(slot, id, &room, out),
+            Request::Kick { room, user } => self.kick(slot, id, (&room, &user), out),
+            Request::Ban { room, user, span } => self.ban(slot, id, (&room, &user), span, out),
+            Request::Remove { room, seq } => self.remove(slot, id, (&room, seq), out),
             Request::Ping => {
                 let text = Reply::Pong { id: id.map(Id::raw), ts: self.wall_ms() }.text();
                 self.tell(slot, text, out)
@@ -218,17 +224,17 @@ impl Hub {
             self.config.bytes_per_second,
         );
         let id = Id::peek(text, self.config.max_depth);
-        let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-        self.refuse_for(slot, id, ErrorCode::RateLimited, message.into(), Some(millis), out)
+        self.refuse_for(slot, id, ErrorCode::RateLimited, message.into(), Some(wait), out)
     }
 
-    fn refuse_for(
+    /// Tells the client that its request failed, and when it need not fail any more.
+    pub(super) fn refuse_for(
         &mut self,
         slot: u32,
         id: Option<Id<'_>>,
         code: ErrorCode,
         message: Cow<'static, str>,
-        retry_after_ms: Option<u64>,
+        wait: Option<Duration>,
         out: &mut Vec<Command>,
     ) -> Result<(), Gone> {
         if id.is_none() {
@@ -244,9 +250,14 @@ impl Hub {
             code,
             message,
             retry: code.retry(),
-            retry_after_ms,
+            retry_after_ms: wait.map(whole_millis),
         }
         .text();
         self.tell(slot, text, out)
     }
+}
+
+/// The span in milliseconds, rounded up: not too early.
+fn whole_millis(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

@@ -34,6 +34,12 @@ pub enum ErrorCode {
     SessionLimit,
     /// The room is not one of the session's.
     NotJoined,
+    /// The user may not join the room for a while; `retry_after_ms` says how long.
+    Banned,
+    /// What the request is about is not there.
+    NotFound,
+    /// There are as many bans as there may be.
+    BanLimit,
     /// The room has as many members as it may.
     RoomFull,
     /// The session, or the server, has as many rooms as it may.
@@ -52,7 +58,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code, in the order of their declaration.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::BadJson,
         Self::BadType,
         Self::BadField,
@@ -62,6 +68,9 @@ impl ErrorCode {
         Self::TokenExpired,
         Self::SessionLimit,
         Self::NotJoined,
+        Self::Banned,
+        Self::NotFound,
+        Self::BanLimit,
         Self::RoomFull,
         Self::RoomLimit,
         Self::RateLimited,
@@ -82,9 +91,12 @@ impl ErrorCode {
             | Self::Forbidden
             | Self::TokenExpired
             | Self::NotJoined
+            | Self::NotFound
             | Self::KeyConflict
             | Self::Unsupported => "never",
             Self::SessionLimit
+            | Self::Banned
+            | Self::BanLimit
             | Self::RoomFull
             | Self::RoomLimit
             | Self::RateLimited
@@ -178,9 +190,9 @@ pub(crate) enum Reply<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'a str>,
     },
-    /// A `signal` was sent.
+    /// A request was carried out that appends nothing.
     #[serde(rename = "ack")]
-    Signaled { id: &'a RawValue, room: &'a str },
+    Done { id: &'a RawValue, room: &'a str },
     /// Entries were trimmed before the client could be given them.
     Gap {
         room: &'a str,
@@ -294,7 +306,41 @@ impl Page {
 /// opening brace.
 pub(crate) fn message_prefix(room: &str) -> String {
     let room = json_string(room);
-    alloc::format!("{{\"type\":\"message\",\"room\":{room},")
+    alloc::format!("{MESSAGE},\"room\":{room},")
+}
+
+/// What a `message` begins with, and what an entry begins with that tells of a removal. They are
+/// equally long: what follows a room's prefix is an item of a page in both.
+const MESSAGE: &str = "{\"type\":\"message\"";
+const REMOVED: &str = "{\"type\":\"removed\"";
+const _: () = assert!(MESSAGE.len() == REMOVED.len(), "a page cuts both at the same place");
+
+/// Writes into `out`, which is emptied first, that the entry at `removed` has been removed.
+pub(crate) fn write_removed(
+    out: &mut String,
+    prefix: &str,
+    seq: u64,
+    from: Option<&str>,
+    removed: u64,
+    ts: u64,
+) {
+    out.clear();
+    out.push_str(REMOVED);
+    out.push_str(&prefix[MESSAGE.len()..]);
+    write!(out, "\"seq\":{seq}").expect("a string takes everything");
+    if let Some(from) = from {
+        out.push_str(",\"from\":");
+        push_json_string(out, from);
+    }
+    write!(out, ",\"removes\":{removed},\"ts\":{ts}}}").expect("a string takes everything");
+}
+
+/// A `message` with a mark in the place of its data; nothing if `text` has no data.
+pub(crate) fn without_data(prefix: &str, text: &str) -> Option<String> {
+    // In a string, the quotes would be escaped; the name and the data are the only ones.
+    let data = prefix.len() + text.get(prefix.len()..)?.find(",\"data\":")?;
+    let ts = text.rfind(",\"ts\":")?;
+    Some(alloc::format!("{},\"removed\":true{}", &text[..data], &text[ts..]))
 }
 
 /// Writes a `message` into `out`, which is emptied first.

@@ -3,6 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::format;
+use core::time::Duration;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny};
@@ -10,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::json::{self, Survey};
 use super::reply::ErrorCode;
+use crate::config::MAX_SPAN;
 use crate::name::Name;
 
 /// A frame from a client, borrowed from its text.
@@ -92,6 +94,29 @@ pub enum Request<'a> {
         /// The room.
         room: Cow<'a, str>,
     },
+    /// Take a user out of a room.
+    Kick {
+        /// The room.
+        room: Name,
+        /// Who is sent away.
+        user: Name,
+    },
+    /// Take a user out of a room, and let nobody of that name in for a while.
+    Ban {
+        /// The room.
+        room: Name,
+        /// Who is kept out.
+        user: Name,
+        /// How long; zero lifts the ban.
+        span: Duration,
+    },
+    /// Take the data out of an entry of a room's log.
+    Remove {
+        /// The room.
+        room: Name,
+        /// The entry's place.
+        seq: u64,
+    },
     /// Ask for a `pong`.
     Ping,
     /// Close the connection.
@@ -108,7 +133,10 @@ impl Request<'_> {
             | Self::Publish { .. }
             | Self::Signal { .. }
             | Self::History { .. }
-            | Self::Presence { .. } => false,
+            | Self::Presence { .. }
+            | Self::Kick { .. }
+            | Self::Ban { .. }
+            | Self::Remove { .. } => false,
         }
     }
 }
@@ -222,6 +250,12 @@ struct Fields<'a> {
     before: Option<&'a RawValue>,
     #[serde(borrow, deserialize_with = "raw")]
     limit: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "raw")]
+    user: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "raw")]
+    for_ms: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "raw")]
+    seq: Option<&'a RawValue>,
 }
 
 /// A field that is there, be it `null`: `data` may be.
@@ -263,7 +297,7 @@ impl<'a> Fields<'a> {
             }),
             "auth" => Ok(Request::Auth { token: required("token", self.token)? }),
             "join" => Ok(Request::Join {
-                room: optional_name("room", self.room)?.ok_or_else(|| missing("room"))?,
+                room: required_name("room", self.room)?,
                 since: position("since", self.since)?,
                 echo: self.echo()?,
             }),
@@ -283,6 +317,19 @@ impl<'a> Fields<'a> {
                 limit: self.limit()?,
             }),
             "presence" => Ok(Request::Presence { room: self.room()? }),
+            "kick" => Ok(Request::Kick {
+                room: required_name("room", self.room)?,
+                user: required_name("user", self.user)?,
+            }),
+            "ban" => Ok(Request::Ban {
+                room: required_name("room", self.room)?,
+                user: required_name("user", self.user)?,
+                span: self.span()?,
+            }),
+            "remove" => Ok(Request::Remove {
+                room: required_name("room", self.room)?,
+                seq: optional("seq", self.seq, "an integer")?.ok_or_else(|| missing("seq"))?,
+            }),
             "ping" => Ok(Request::Ping),
             "bye" => Ok(Request::Bye),
             _ => Err((ErrorCode::BadType, format!("no such type: {}", shortened(&kind)).into())),
@@ -307,6 +354,16 @@ impl<'a> Fields<'a> {
             None | Some(true) => Echo::On,
             Some(false) => Echo::Off,
         })
+    }
+
+    fn span(&self) -> Result<Duration, Fault> {
+        const FORM: &str = "an integer from 0 to 8640000000";
+        let millis = optional("for_ms", self.for_ms, FORM)?.ok_or_else(|| missing("for_ms"))?;
+        let span = Duration::from_millis(millis);
+        if span > MAX_SPAN {
+            return Err((ErrorCode::BadField, format!("`for_ms` must be {FORM}").into()));
+        }
+        Ok(span)
     }
 
     fn limit(&self) -> Result<Option<u64>, Fault> {
@@ -385,6 +442,10 @@ fn optional_name(field: &'static str, raw: Option<&RawValue>) -> Result<Option<N
         Ok(name) => Ok(Some(name)),
         Err(error) => Err((ErrorCode::BadField, format!("`{field}`: {error}").into())),
     }
+}
+
+fn required_name(field: &'static str, raw: Option<&RawValue>) -> Result<Name, Fault> {
+    optional_name(field, raw)?.ok_or_else(|| missing(field))
 }
 
 /// The string that `raw` is, if it is one; borrowed where it has no escapes.

@@ -65,6 +65,19 @@ impl fmt::Display for Frame<'_> {
                     write!(f, ",\"limit\":{limit}")?;
                 }
             }
+            Request::Kick { room, user } => {
+                string(f, "room", room.as_str())?;
+                string(f, "user", user.as_str())?;
+            }
+            Request::Ban { room, user, span } => {
+                string(f, "room", room.as_str())?;
+                string(f, "user", user.as_str())?;
+                write!(f, ",\"for_ms\":{}", span.as_millis())?;
+            }
+            Request::Remove { room, seq } => {
+                string(f, "room", room.as_str())?;
+                write!(f, ",\"seq\":{seq}")?;
+            }
             Request::Ping | Request::Bye => {}
         }
         f.write_str("}")
@@ -81,6 +94,9 @@ fn kind(request: &Request<'_>) -> &'static str {
         Request::Signal { .. } => "signal",
         Request::History { .. } => "history",
         Request::Presence { .. } => "presence",
+        Request::Kick { .. } => "kick",
+        Request::Ban { .. } => "ban",
+        Request::Remove { .. } => "remove",
         Request::Ping => "ping",
         Request::Bye => "bye",
     }
@@ -135,6 +151,10 @@ mod tests {
             r#"{"type":"publish","room":"lobby","key":"01J9Z8","data":1}"#,
             r#"{"type":"signal","id":8,"room":"lobby","key":"typing","data":true}"#,
             r#"{"type":"history","id":7,"room":"den","before":{"epoch":"","seq":0},"limit":50}"#,
+            r#"{"type":"presence","id":7,"room":"den"}"#,
+            r#"{"type":"kick","id":1,"room":"lobby","user":"eve"}"#,
+            r#"{"type":"ban","room":"lobby","user":"eve","for_ms":8640000000}"#,
+            r#"{"type":"remove","room":"lobby","seq":5}"#,
             r#"{"type":"ping","id":18446744073709551615}"#,
             r#"{"type":"bye"}"#,
         ] {

@@ -258,6 +258,11 @@ fn a_configuration_is_checked_and_says_what_to_do() {
     assert_eq!(Config::default().validate(), Ok(()));
     assert_eq!(tight().validate(), Ok(()));
     check(|c| c.ping_after = Duration::ZERO, "ping_after 0ns: must be from 1s to 100 days");
+    check(|c| c.presence_tick = Duration::ZERO, "presence_tick 0ns: must be from 1ms to 100 days");
+    check(
+        |c| c.drain_pace = Duration::from_hours(2401),
+        "drain_pace 8643600s: must be at most 100 days",
+    );
     check(|c| c.max_sessions = 0, "max_sessions 0: must be at least 1");
     check(|c| c.max_depth = 1000, "max_depth 1000: must be at most 125");
     check(|c| c.recent = 1000, "recent 1000: must be at most 256");

@@ -8,6 +8,7 @@
 mod drain;
 mod flow;
 mod life;
+mod moderate;
 mod presence;
 mod repeat;
 mod resume;

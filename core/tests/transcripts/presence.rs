@@ -495,6 +495,36 @@ fn who_may_not_know_is_not_told_until_it_may() {
 }
 
 #[test]
+fn who_is_shown_out_by_a_fresh_token_is_owed_nothing() {
+    check_with(
+        |config| config.auth = Auth::Optional,
+        r#"
+        0s ann connects room=
+        0s ann: {"type":"hello","id":1,"token":"t"}
+        0s ann is verified as ann can=lobby:join
+        0s ann: {"type":"join","id":2,"room":"lobby"}
+        1s ann: {"type":"auth","id":3,"token":"u"}
+        1s ann is verified as ann can=lobby:presence
+        "#,
+        &expect![[r#"
+            0.000s   ann connects room=
+                       welcome auth=optional max_bytes=32768 session=S1 user=ann v=1 -> ann
+            0.000s   ann: {"type":"hello","id":1,"token":"t"}
+                       verify t of ann
+            0.000s   ann is verified as ann can=lobby:join
+                       welcome id=1 auth=optional max_bytes=32768 session=S1 user=ann v=1 -> ann
+            0.000s   ann: {"type":"join","id":2,"room":"lobby"}
+                       joined id=2 room=lobby epoch=E1 seq=0 history=[] more=false recovered=false -> ann
+            1.000s   ann: {"type":"auth","id":3,"token":"u"}
+                       verify u of ann
+            1.000s   ann is verified as ann can=lobby:presence
+                       welcome id=3 auth=optional max_bytes=32768 session=S1 user=ann v=1 -> ann
+                       left room=lobby reason=forbidden -> ann
+        "#]],
+    );
+}
+
+#[test]
 fn whose_name_is_anothers_is_gone() {
     check_with(
         |config| config.auth = Auth::Optional,

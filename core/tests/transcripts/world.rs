@@ -128,6 +128,12 @@ impl World {
         if let Some(within) = what.strip_prefix("drain ") {
             return self.handle(Event::Drain { within: span(within) });
         }
+        if let Some(decision) = what.strip_prefix("the operator ")
+            && !decision.starts_with("revokes ")
+        {
+            let action = decision_of(&decision.split_whitespace().collect::<Vec<_>>());
+            return self.handle(Event::Admin { action });
+        }
         if let Some(revoked) = what.strip_prefix("the operator revokes ") {
             let action = match revoked.split_once(' ').expect("what is revoked") {
                 ("user", user) => AdminAction::RevokeUser { user: user.parse().expect("a name") },
@@ -182,7 +188,12 @@ impl World {
                 Some(("room", room)) => {
                     greeting.room = RoomChoice::Named(room.parse().expect("a room's name"));
                 }
-                Some(("as", user)) => claims = Some(Box::new(claims_of(&[user]))),
+                Some(("as", user)) => {
+                    let can = wishes.iter().copied().filter(|wish| wish.starts_with("can="));
+                    let words: Vec<&str> = [user].into_iter().chain(can).collect();
+                    claims = Some(Box::new(claims_of(&words)));
+                }
+                Some(("can", _)) => {}
                 Some(("name", "")) => greeting.name = None,
                 Some(("name", called)) => greeting.name = called.parse().ok(),
                 _ => greeting.framing = Framing::Strict,
@@ -286,7 +297,11 @@ impl World {
             }
             ("list" | "join" | "leave", list @ Value::Array(_)) => users(list),
             ("history" | "items", Value::Array(items)) => {
-                let items = items.iter().map(|item| format!("{} {}", item["seq"], item["data"]));
+                let items = items.iter().map(|item| match (&item["data"], &item["removes"]) {
+                    (Value::Null, Value::Null) => format!("{} removed", item["seq"]),
+                    (Value::Null, removed) => format!("{} removes {removed}", item["seq"]),
+                    (data, _) => format!("{} {data}", item["seq"]),
+                });
                 format!("[{}]", items.collect::<Vec<_>>().join(", "))
             }
             (_, Value::String(text)) if name != "data" && name != "message" => text.clone(),
@@ -344,6 +359,25 @@ fn span(text: &str) -> Duration {
     match text.strip_suffix('m') {
         Some(millis) => Duration::from_millis(millis.parse().expect("a number of milliseconds")),
         None => Duration::from_secs_f64(text.parse().expect("a number of seconds")),
+    }
+}
+
+/// What an operator decides: `kicks USER`, `kicks USER from ROOM`, `bans USER from ROOM for 60s`,
+/// `removes 3 from ROOM`.
+fn decision_of(words: &[&str]) -> AdminAction {
+    let name = |word: &str| word.parse().expect("a name");
+    match *words {
+        ["kicks", user] => AdminAction::Kick { room: None, user: name(user) },
+        ["kicks", user, "from", room] => {
+            AdminAction::Kick { room: Some(name(room)), user: name(user) }
+        }
+        ["bans", user, "from", room, "for", time] => {
+            AdminAction::Ban { room: name(room), user: name(user), span: span(time) }
+        }
+        ["removes", seq, "from", room] => {
+            AdminAction::Remove { room: name(room), seq: seq.parse().expect("a place") }
+        }
+        _ => panic!("nobody knows how to: {words:?}"),
     }
 }
 

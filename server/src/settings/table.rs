@@ -95,6 +95,8 @@ pub(super) const ROWS: &[Row] = &[
         "How often members are told of who came and went, at the most"),
     row!("Rooms", presence_list, [hub.presence_list]: usize,
         "The most members that are told by name; of more, only the number is told"),
+    row!("Rooms", max_bans, [hub.max_bans]: usize,
+        "The most bans of moderators; one more gets ban_limit"),
     row!("Clients", max_sessions, [hub.max_sessions]: usize,
         "The most sessions; one more takes a lost one's place, or is closed with 1013"),
     row!("Clients", max_message_bytes, [hub.max_message_bytes]: usize,

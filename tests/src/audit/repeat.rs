@@ -66,17 +66,20 @@ impl Audit {
         let id = (session, log, key);
         let known = keys.known.get(&id).filter(|known| known.at_ms + keys.age_ms > now_ms);
         let known = known.cloned();
+        // Keys of publishes without an id fill the table, too.
+        let may_be_full = keys.most < 1000;
         if repeated {
-            // Nothing is known of one that was published without an id.
-            let same = known.is_none_or(|known| known.seq == seq && known.data == data);
+            // Nothing is known of one that was published without an id, be it that the key was forgotten
+            // before.
+            let same = known.is_none_or(|known| {
+                known.seq == seq && known.data == data || may_be_full && known.seq < seq
+            });
             hold!(self.checked, SafeRepeats, same, "{data:?} is another entry: {frame:?}");
             return;
         }
         let forgotten = known.as_ref().is_none_or(|known| number - known.number >= keys.most);
         keys.count += 1;
         keys.known.insert(id, Known { seq, data, at_ms: now_ms, number });
-        // Keys of publishes without an id fill the table, too.
-        let may_be_full = keys.most < 1000;
         hold!(self.checked, SafeRepeats, forgotten || may_be_full, "twice: {known:?}, {frame:?}");
     }
 

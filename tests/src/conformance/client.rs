@@ -140,33 +140,12 @@ impl Client {
         }
     }
 
-    /// The next frame of the protocol, but for news of who is there: when they come is the clock's to
-    /// say.
+    /// The next frame of the protocol.
     ///
     /// # Panics
     ///
     /// If none comes.
     pub fn frame(&mut self) -> Value {
-        loop {
-            let frame = self.any_frame();
-            if frame["type"] != "presence" || frame["id"] != Value::Null {
-                return frame;
-            }
-        }
-    }
-
-    /// The next difference in who is there.
-    ///
-    /// # Panics
-    ///
-    /// If another frame comes, or none.
-    pub fn expect_changes(&mut self) -> Value {
-        let frame = self.any_frame();
-        assert!(frame["type"] == "presence" && frame["join"].is_array(), "{frame}");
-        frame
-    }
-
-    fn any_frame(&mut self) -> Value {
         loop {
             match self.read() {
                 Some(Message::Text(text)) => {

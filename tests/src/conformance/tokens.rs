@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use roundtable::Auth;
 use roundtable_server::Settings;
 use roundtable_server::auth::command;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::client::serve;
@@ -212,5 +212,41 @@ pub fn whoever_is_revoked_is_closed_with_4011(runtime: Runtime<'_>) {
     let mut late = Raw::connect(server.addr);
     late.write(upgrade(&format!("room=lobby&token={}", tokens[0])).as_bytes());
     assert!(late.answer().0.starts_with("HTTP/1.1 401 "));
+    server.shut();
+}
+
+/// Who may moderate sends people away, keeps them out, and takes out what they said.
+pub fn a_moderator_kicks_bans_and_removes(runtime: Runtime<'_>) {
+    let desk = Desk::new();
+    let server = serve(runtime, &desk.settings(Auth::Required));
+    let [mut moderator, mut ann] =
+        [["--room", "*:join,publish,history,moderate", "mod"].as_slice(), &["ann"]].map(|words| {
+            let token = desk.token(words);
+            let mut client = Client::connect(server.addr, &format!("room=lobby&token={token}"));
+            client.expect("joined");
+            client
+        });
+    assert_eq!(ann.publish("lobby", &json!("buy my watches")), 1);
+    ann.expect("message");
+    let remove = json!({ "type": "remove", "id": 1, "room": "lobby", "seq": 1 });
+    assert_eq!(ann.ask(&remove)["code"], "forbidden");
+    assert_eq!(moderator.ask(&remove)["seq"], 2);
+    let removed = ann.expect("removed");
+    assert_eq!((&removed["removes"], &removed["from"]), (&json!(1), &json!("mod")), "{removed}");
+    let mut ban = json!(
+        { "type": "ban", "id": 2, "room": "lobby", "user": "ann", "for_ms": 60_000 }
+    );
+    assert_eq!(moderator.ask(&ban)["type"], "ack");
+    assert_eq!(ann.expect("left")["reason"], "banned");
+    let join = json!({ "type": "join", "id": 3, "room": "lobby" });
+    assert_eq!(ann.ask(&join)["code"], "banned");
+    ban["for_ms"] = json!(0);
+    assert_eq!(moderator.ask(&ban)["type"], "ack");
+    let joined = ann.ask(&join);
+    let (first, second) = (&joined["history"][0], &joined["history"][1]);
+    assert_eq!((&first["removed"], &first["data"]), (&json!(true), &Value::Null), "{joined}");
+    assert_eq!(second["removes"], 1, "{joined}");
+    moderator.send(&json!({ "type": "kick", "room": "lobby", "user": "ann" }));
+    assert_eq!(ann.expect("left")["reason"], "kicked");
     server.shut();
 }

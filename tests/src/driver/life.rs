@@ -110,7 +110,8 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             | CloseCode::RateLimited
             | CloseCode::Unauthorized
             | CloseCode::HelloTimeout
-            | CloseCode::SessionTaken => {}
+            | CloseCode::SessionTaken
+            | CloseCode::Kicked => {}
         }
     }
 

@@ -8,10 +8,12 @@ use std::fmt;
 use roundtable::protocol::{Echo, ErrorCode, Frame, Position, Refusal, Request};
 use roundtable::{Config, Name};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use std::time::Duration;
+
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::reference::frame::{good_id, key, name, place, places, read, string};
+use crate::reference::frame::{good_id, key, moderation, name, place, places, read, string};
 
 /// Reads the bytes as a client's frame: what is taken is taken by the reference too, means the
 /// same to it, and comes back from its own text; what is refused is refused for the right reason.
@@ -105,9 +107,30 @@ fn same_meaning(frame: &Frame<'_>, value: &Map<String, Value>) {
         Request::Presence { room } => {
             assert_eq!((kind, Some(&**room)), ("presence", field("room")));
         }
+        Request::Kick { room, user } => {
+            assert_eq!(kind, "kick");
+            assert_eq!((room.as_str(), user.as_str()), same_pair(value));
+        }
+        Request::Ban { room, user, span } => {
+            assert_eq!(kind, "ban");
+            assert_eq!((room.as_str(), user.as_str()), same_pair(value));
+            let millis = value.get("for_ms").and_then(Value::as_u64);
+            assert_eq!(millis.map(Duration::from_millis), Some(*span));
+        }
+        Request::Remove { room, seq } => {
+            assert_eq!(kind, "remove");
+            assert_eq!(Some(room.as_str()), field("room").map(str::trim));
+            assert_eq!(value.get("seq"), Some(&Value::from(*seq)));
+        }
         Request::Ping => assert_eq!(kind, "ping"),
         Request::Bye => assert_eq!(kind, "bye"),
     }
+}
+
+/// The room and the user that a frame names.
+fn same_pair(value: &Map<String, Value>) -> (&str, &str) {
+    let of = |field: &str| value.get(field).and_then(Value::as_str).expect("a name").trim();
+    (of("room"), of("user"))
 }
 
 fn parsed(text: &str) -> Value {
@@ -160,6 +183,7 @@ fn fault(frame: &Map<String, Value>) -> Option<&'static str> {
                 if good { Ok(()) } else { Err(("bad_field", None)) }
             }
             "auth" => string(frame, "token").map(drop),
+            "kick" | "ban" | "remove" => moderation(frame, kind),
             _ => Err(("bad_type", None)),
         }
     };

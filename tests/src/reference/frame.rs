@@ -77,3 +77,18 @@ pub(crate) fn key(frame: &Map<String, Value>) -> Result<Option<String>, Refusal>
     let key = string(frame, "key")?;
     if (1..=64).contains(&key.len()) { Ok(Some(key.to_owned())) } else { Err(("bad_field", None)) }
 }
+
+/// What is wrong with what a moderator asks for.
+pub(crate) fn moderation(frame: &Map<String, Value>, kind: &str) -> Result<(), Refusal> {
+    const MOST_MS: u64 = 100 * 24 * 60 * 60 * 1000;
+    name(frame, "room")?;
+    let number = |field: &str| frame.get(field).and_then(Value::as_u64).ok_or(("bad_field", None));
+    match kind {
+        "remove" => number("seq").map(drop),
+        "ban" => {
+            name(frame, "user")?;
+            if number("for_ms")? <= MOST_MS { Ok(()) } else { Err(("bad_field", None)) }
+        }
+        _ => name(frame, "user").map(drop),
+    }
+}

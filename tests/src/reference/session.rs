@@ -106,6 +106,9 @@ impl Reference {
             string(frame, "token")?;
             return Err(("unsupported", None));
         }
+        if has_ticket && self.draining {
+            return Err(("draining", None));
+        }
         let other = |of: &Session| Some(of.ticket.as_str()) == ticket;
         let back = self.sessions.iter().position(other).filter(|back| *back != me);
         let may_resume = !self.config.resume_window.is_zero();
@@ -135,9 +138,6 @@ impl Reference {
         id: Option<Value>,
         since: Option<&[(String, (String, u64))]>,
     ) -> Result<(), Refusal> {
-        if self.draining {
-            return Err(("draining", None));
-        }
         if self.sessions[me].has_joined {
             return Err(("bad_type", None));
         }
