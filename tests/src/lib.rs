@@ -1,12 +1,16 @@
 //! The reference hub, the event generator, and conformance over real sockets.
 
 mod audit;
+#[cfg(test)]
+mod bare_socket;
 #[cfg(feature = "sockets")]
 pub mod browser;
 mod check;
 pub mod compare;
 #[cfg(feature = "sockets")]
 pub mod conformance;
+#[cfg(test)]
+mod contract;
 #[cfg(test)]
 mod crowds;
 pub mod decode;
@@ -44,6 +48,8 @@ pub mod strategy;
 pub mod subject;
 #[cfg(test)]
 mod table;
+#[cfg(test)]
+mod transcripts;
 pub mod twin;
 
 pub use check::{ORIGIN, check, nobody_lags};

@@ -12,7 +12,7 @@ use roundtable::{
 };
 use serde_json::Value;
 
-use crate::socket::Socket;
+use crate::bare_socket::Socket;
 
 /// Runs `script` on a hub with the defaults, and compares what it says with `expected`.
 pub(crate) fn check(script: &str, expected: &Expect) {

@@ -5,7 +5,7 @@ use core::time::Duration;
 use expect_test::expect;
 use roundtable::{Auth, Config};
 
-use crate::world::{check, check_with, small};
+use super::world::{check, check_with, small};
 
 #[test]
 fn who_comes_and_goes_is_told_together() {

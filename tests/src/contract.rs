@@ -1,8 +1,6 @@
 //! The contract of the hub, a test for each line, by its name.
 
 mod driver;
-#[path = "../common/socket.rs"]
-mod socket;
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use expect_test::expect;
 
-use crate::world::{check, check_with, small};
+use super::world::{check, check_with, small};
 
 #[test]
 fn a_key_gives_one_entry() {

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use crate::world::{check, check_with};
+use super::world::{check, check_with};
 
 #[test]
 fn plain_text_goes_to_the_room_joined_last() {

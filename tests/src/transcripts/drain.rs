@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use crate::world::{check, check_with, small};
+use super::world::{check, check_with, small};
 
 #[test]
 fn a_drain_gives_notice_and_then_closes() {

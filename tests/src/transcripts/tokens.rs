@@ -5,7 +5,7 @@ use std::time::Duration;
 use expect_test::expect;
 use roundtable::{Auth, Config};
 
-use crate::world::check_with;
+use super::world::check_with;
 
 fn optional(config: &mut Config) {
     config.auth = Auth::Optional;

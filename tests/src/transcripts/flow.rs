@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use crate::world::{check, check_with, small};
+use super::world::{check, check_with, small};
 
 #[test]
 fn a_slow_reader_costs_nobody_and_reads_on() {

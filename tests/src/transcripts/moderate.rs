@@ -3,7 +3,7 @@
 use expect_test::expect;
 use roundtable::{Auth, Config};
 
-use crate::world::{check, check_with};
+use super::world::{check, check_with};
 
 /// Tokens are taken, nothing is told of who comes and goes, and nobody is asked for a pong.
 fn moderated(config: &mut Config) {

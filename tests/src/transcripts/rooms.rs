@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use expect_test::expect;
 
-use crate::world::{check, check_with};
+use super::world::{check, check_with};
 
 #[test]
 fn two_people_chat() {

@@ -9,7 +9,7 @@ use roundtable::{
     Timestamp, frame_len,
 };
 
-use crate::socket::Socket;
+use crate::bare_socket::Socket;
 
 /// One thing that happens. People are numbered; each has one connection at a time.
 #[derive(Clone, Debug)]

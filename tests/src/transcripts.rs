@@ -1,6 +1,6 @@
 //! The hub, told as conversations: who said what, and what everybody was told.
 //!
-//! `UPDATE_EXPECT=1 cargo test -p roundtable --test transcripts` writes what the hub says into the
+//! `UPDATE_EXPECT=1 cargo test -p roundtable-tests --lib transcripts` writes what the hub says into the
 //! expectations, to be reviewed.
 
 #![expect(clippy::needless_raw_string_hashes, reason = "all scripts are written alike")]
@@ -13,8 +13,6 @@ mod presence;
 mod repeat;
 mod resume;
 mod rooms;
-#[path = "../common/socket.rs"]
-mod socket;
 mod text;
 mod tokens;
 mod world;

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use crate::world::{check, check_with};
+use super::world::{check, check_with};
 
 #[test]
 fn silence_leads_to_a_ping_and_then_to_the_end() {
