@@ -5,19 +5,22 @@ mod entries;
 mod frame;
 mod join;
 mod log;
+mod moderation;
 mod presence;
 mod repeat;
 mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roundtable::{Config, ConnId, Name, Timestamp};
+use roundtable::{Config, ConnId, Name};
 
 use crate::invariant::{Checked, hold};
 use crate::known::{Known, LogId, RoomId};
+use crate::socket::Clock;
 use frame::{Asked, Place};
 pub(crate) use frame::{Frame, Kind};
 use log::{Bounds, Entry, Log, digest};
+use moderation::Moderation;
 use presence::{Folded, Presence, Went};
 use repeat::Keys;
 use session::{SessionId, Sessions};
@@ -84,6 +87,7 @@ pub(crate) struct Audit {
     sessions: Sessions,
     keys: Keys,
     presence: Presence,
+    moderation: Moderation,
 }
 
 /// What the configuration promises.
@@ -192,12 +196,14 @@ impl Audit {
             sessions: Sessions::default(),
             keys: Keys::new(config),
             presence: Presence::new(config),
+            moderation: Moderation::default(),
         }
     }
 
-    /// What o'clock it is in waking hours, and whether ticks come exactly at the deadlines.
-    pub(crate) fn clock(&mut self, awake: Timestamp, punctual: bool) {
-        (self.presence.awake, self.presence.punctual) = (awake, punctual);
+    /// What o'clock it is, and whether ticks come exactly at the deadlines.
+    pub(crate) fn clock(&mut self, clock: Clock, punctual: bool) {
+        (self.presence.awake, self.presence.punctual) = (clock.awake, punctual);
+        self.moderation.now = clock.now;
     }
 
     /// A client has connected; the driver calls it `slot` for as long as it is there.
@@ -308,7 +314,7 @@ impl Audit {
     /// If it contradicts what was sent before.
     pub(crate) fn told(&mut self, frame: &Frame<'_>, text: &str, now_ms: u64) -> Note {
         match frame.kind {
-            Kind::Message => self.note_message(frame, text),
+            Kind::Message | Kind::Removed => self.note_message(frame, text),
             Kind::Ack if self.is_signal() => Note::default(),
             Kind::Ack => self.note_ack(frame, now_ms),
             Kind::Joined => self.note_joined(frame, now_ms),
@@ -341,7 +347,7 @@ impl Audit {
             self.count_reply(conn, frame);
         }
         match frame.kind {
-            Kind::Message => self.message(slot, frame, note),
+            Kind::Message | Kind::Removed => self.message(slot, frame, note),
             Kind::Welcome => self.welcome(slot, frame),
             Kind::Ack => {}
             Kind::Joined => self.joined(slot, frame, note),
@@ -465,8 +471,9 @@ impl Audit {
         let index = reader.rooms.iter().position(|member| member.room == room);
         let index = index.unwrap_or_else(|| panic!("left where nobody was: {frame:?}"));
         reader.rooms.swap_remove(index);
-        if let Some((user, _)) = &reader.user {
-            self.presence.went(room, user, Went::Gone);
+        if let Some((user, _)) = reader.user.clone() {
+            self.presence.went(room, &user, Went::Gone);
+            self.check_sent_away(&user, frame);
         }
         self.vacate(room);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use roundtable::{CloseCode, Command, Config, ConnId, Event, Timestamp};
+use roundtable::{AdminAction, CloseCode, Command, Config, ConnId, Event, Timestamp};
 use serde_json::Value;
 
 use crate::driver::Observer;
@@ -69,8 +69,17 @@ impl Compare {
     fn translate_event(&self, event: &Event) -> Event {
         match event {
             Event::Text { conn, text } => Event::Text { conn: *conn, text: self.translate(text) },
+            Event::Admin { action } => Event::Admin { action: self.translate_action(action) },
             other => other.clone(),
         }
+    }
+
+    fn translate_action(&self, action: &AdminAction) -> AdminAction {
+        let mut action = action.clone();
+        if let AdminAction::Kick { user, .. } | AdminAction::Ban { user, .. } = &mut action {
+            *user = self.translate(user.as_str()).parse().expect("a name");
+        }
+        action
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use roundtable::{Framing, Greeting};
 
 use crate::generator::{
-    CLIENTS, EpochChoice, Frame, Id, Limits, NAMES, ODD, ROOMS, Reading, Script, SeqChoice, Since,
-    Stands, Step, Whose, letters, room_choice, valid,
+    CLIENTS, Decision, EpochChoice, Frame, Id, Limits, NAMES, ODD, ROOMS, Reading, Script,
+    SeqChoice, Since, Stands, Step, Whose, letters, room_choice, valid,
 };
 
 /// The script that `bytes` stand for: one byte for the limits, then records `[op, client, len] body`.
@@ -85,7 +85,10 @@ fn decode_step(op: u8, client: u16, body: &mut Body<'_>) -> Step {
         4 => Step::Take { client, bytes: usize::from(body.short()) },
         5 => Step::EndTurn,
         6 => Step::Disconnect { client },
-        7 => Step::Sleep,
+        7 => match body.byte() {
+            1 => Step::Decide(decode_decision(client, body)),
+            _ => Step::Sleep,
+        },
         8 => Step::Wait(Duration::from_millis(body.short().into())),
         9 => Step::Wait(Duration::from_secs(body.byte().into())),
         10 => Step::Away(Duration::from_secs(body.byte().into())),
@@ -98,6 +101,16 @@ fn decode_step(op: u8, client: u16, body: &mut Body<'_>) -> Step {
             Step::Burst { client, frame: decode_frame(12 + op % 8, body), times }
         }
         op => Step::Send { client, frame: decode_frame(op, body) },
+    }
+}
+
+fn decode_decision(client: u16, body: &mut Body<'_>) -> Decision {
+    let room = body.of(&ROOMS);
+    match body.byte() % 4 {
+        0 => Decision::Remove { room, behind: body.byte() },
+        1 => Decision::Kick { client, room: Some(room) },
+        2 => Decision::Ban { client, room, span: Duration::from_secs(body.byte().into()) },
+        _ => Decision::Kick { client, room: None },
     }
 }
 

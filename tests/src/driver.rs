@@ -3,6 +3,7 @@
 //! for the auditor.
 
 mod life;
+mod operator;
 mod turn;
 
 use std::cmp::Reverse;
@@ -241,6 +242,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             }
             Step::Wait(span) => self.wait_until(self.now + *span),
             Step::Away(span) => self.be_away(*span),
+            Step::Decide(decision) => self.decide(*decision),
             Step::Drain { within } => self.start_drain(*within),
             Step::Restart => self.restart(),
         }
@@ -444,7 +446,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             self.touched.retain(|of| *of != slot);
         }
         self.live -= 1;
-        self.audit.clock(self.clock().awake, self.punctual);
+        self.audit.clock(self.clock(), self.punctual);
         self.audit.end(slot);
         if let Some(client) = socket.client {
             self.clients[usize::from(client)].slot = None;

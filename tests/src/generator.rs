@@ -228,6 +228,8 @@ pub enum Step {
     Wait(Duration),
     /// Time passes and the hub is not called, as if the machine had been asleep.
     Away(Duration),
+    /// The operator decides something about somebody, or about what was said.
+    Decide(Decision),
     /// The operator stops the hub.
     Drain {
         /// The longest that it may take.
@@ -235,6 +237,34 @@ pub enum Step {
     },
     /// The hub's process ends without a word, and a new one begins.
     Restart,
+}
+
+/// What an operator decides, about clients that are connected and rooms that were heard of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// To take a client's user out of a room, or out of the hub.
+    Kick {
+        /// Who.
+        client: u16,
+        /// One of [`ROOMS`].
+        room: Option<&'static str>,
+    },
+    /// To keep a client's user out of a room.
+    Ban {
+        /// Who.
+        client: u16,
+        /// One of [`ROOMS`].
+        room: &'static str,
+        /// How long; zero lifts the ban.
+        span: Duration,
+    },
+    /// To take out what was said.
+    Remove {
+        /// One of [`ROOMS`].
+        room: &'static str,
+        /// How far behind the newest entry that anybody was told of.
+        behind: u8,
+    },
 }
 
 /// How a client treats what is sent to it.

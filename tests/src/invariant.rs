@@ -57,11 +57,14 @@ pub enum Invariant {
     SignalsPass,
     /// Who folds what it is told of a room's members knows who is there, as everybody else does.
     PresenceFolds,
+    /// Whom an operator sends away is gone, who is kept out does not join, and what was removed is given
+    /// to nobody: and nobody else and nothing else.
+    Moderated,
 }
 
 impl Invariant {
     /// Each of them, in the order of the numbers.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Pure,
         Self::KnownConnections,
         Self::OneClose,
@@ -84,6 +87,7 @@ impl Invariant {
         Self::SafeRepeats,
         Self::SignalsPass,
         Self::PresenceFolds,
+        Self::Moderated,
     ];
 }
 

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use roundtable::{ConnId, Entropy, Event, Framing, Greeting, Name, Peer, RoomChoice, Timestamp};
+use roundtable::{
+    AdminAction, ConnId, Entropy, Event, Framing, Greeting, Name, Peer, RoomChoice, Timestamp,
+};
 
 /// Reads a line as `format!("{now:?} {event:?}")` writes it; nothing if it is none.
 pub fn parse(line: &str) -> Option<(Timestamp, Event)> {
@@ -32,10 +34,34 @@ impl<'a> Reader<'a> {
             "Flushed" => Event::Flushed,
             "Disconnect" => Event::Disconnect { conn: self.conn()? },
             "Tick" => Event::Tick,
+            "Admin" => Event::Admin { action: self.field("action")?.action()? },
             "Drain" => Event::Drain { within: span(self.field("within")?.word())? },
             _ => return None,
         };
         (self.rest.trim_start_matches([' ', '}']).is_empty()).then_some(event)
+    }
+
+    fn action(&mut self) -> Option<AdminAction> {
+        Some(match self.word() {
+            "Kick" => {
+                let room = match self.field("room")?.word() {
+                    "None" => None,
+                    "Some" => Some(self.name()?),
+                    _ => return None,
+                };
+                AdminAction::Kick { room, user: self.field("user")?.bare_name()? }
+            }
+            "Ban" => AdminAction::Ban {
+                room: self.field("room")?.bare_name()?,
+                user: self.field("user")?.bare_name()?,
+                span: span(self.field("span")?.word())?,
+            },
+            "Remove" => AdminAction::Remove {
+                room: self.field("room")?.bare_name()?,
+                seq: self.field("seq")?.word().parse().ok()?,
+            },
+            _ => return None,
+        })
     }
 
     fn conn(&mut self) -> Option<ConnId> {
@@ -89,9 +115,13 @@ impl<'a> Reader<'a> {
         word
     }
 
+    fn bare_name(&mut self) -> Option<Name> {
+        self.string()?.parse().ok()
+    }
+
     fn name(&mut self) -> Option<Name> {
         self.rest = self.rest.strip_prefix('(')?;
-        let name = self.string()?.parse().ok()?;
+        let name = self.bare_name()?;
         self.rest = self.rest.strip_prefix(')')?;
         Some(name)
     }
@@ -166,7 +196,7 @@ mod tests {
             name.clone().prop_map(RoomChoice::Named)
         ];
         let framing = prop_oneof![Just(Framing::Lenient), Just(Framing::Strict)];
-        let greeting = (prop::option::of(name), room, framing)
+        let greeting = (prop::option::of(name.clone()), room, framing)
             .prop_map(|(name, room, framing)| Greeting { name, room, framing });
         prop_oneof![
             (conn(), any::<u128>(), greeting).prop_map(|(conn, bits, greeting)| {
@@ -180,6 +210,14 @@ mod tests {
             Just(Event::Flushed),
             conn().prop_map(|conn| Event::Disconnect { conn }),
             Just(Event::Tick),
+            (prop::option::of(name.clone()), name.clone())
+                .prop_map(|(room, user)| Event::Admin { action: AdminAction::Kick { room, user } }),
+            (name.clone(), name.clone(), any::<u32>()).prop_map(|(room, user, ms)| {
+                let span = Duration::from_millis(ms.into());
+                Event::Admin { action: AdminAction::Ban { room, user, span } }
+            }),
+            (name, any::<u64>())
+                .prop_map(|(room, seq)| Event::Admin { action: AdminAction::Remove { room, seq } }),
             any::<u32>().prop_map(|ns| Event::Drain { within: Duration::from_nanos(ns.into()) }),
         ]
     }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 pub(crate) mod frame;
 mod limits;
+mod moderation;
 mod presence;
 mod repeat;
 mod room;
@@ -18,7 +19,7 @@ use frame::{Refusal, good_id, key, moderation, name, place, read, string, with_i
 use limits::Rate;
 use presence::Presence;
 use repeat::Keyed;
-use room::{Entry, Room};
+use room::{Entry, Room, What};
 use session::{Membership, Session};
 
 /// What the reference says to one connection.
@@ -39,6 +40,8 @@ pub struct Reference {
     now: Timestamp,
     sessions: Vec<Session>,
     rooms: Vec<Room>,
+    /// Who is kept out of which room, and until when.
+    bans: Vec<(String, String, Timestamp)>,
     epochs: u64,
     guests: u64,
     tickets: u64,
@@ -56,6 +59,7 @@ impl Reference {
             now: Timestamp::ZERO,
             sessions: Vec::new(),
             rooms: Vec::new(),
+            bans: Vec::new(),
             epochs: 0,
             guests: 0,
             tickets: 0,
@@ -83,9 +87,9 @@ impl Reference {
                 self.draining = true;
                 self.sessions.retain(Session::is_connected);
             }
+            Event::Admin { action } => self.administer(action),
             Event::Heard { .. }
             | Event::Verified { .. }
-            | Event::Admin { .. }
             | Event::Backlog { .. }
             | Event::Flushed => {}
             Event::Tick => self.tell_news(),
@@ -229,7 +233,7 @@ impl Reference {
             session.refused_at = Some(now);
         }
         let retry = match code {
-            "rate_limited" | "room_full" | "room_limit" | "draining" => "later",
+            "rate_limited" | "room_full" | "room_limit" | "banned" | "draining" => "later",
             _ => "never",
         };
         let mut error = json!({ "type": "error", "code": code, "retry": retry });
@@ -325,6 +329,7 @@ impl Reference {
             self.say(conn, with_id(joined, id));
             return Ok(());
         }
+        self.admit(me, &name)?;
         self.open(me, &name)?;
         let recent = self.config.recent;
         let room = self.room(&name).expect("just opened");
@@ -379,12 +384,8 @@ impl Reference {
         let most = self.config.history_entries;
         let room = self.rooms.iter_mut().find(|room| room.name == name);
         let room = room.expect("members hold their room");
-        room.head += 1;
-        let entry = Entry { seq: room.head, from, data: data.clone(), ts, at };
-        room.kept.push(entry.clone());
-        if room.kept.len() > most {
-            room.kept.remove(0);
-        }
+        let (from, what) = (Some(from), What::Data(data.clone()));
+        let entry = room.append(Entry { seq: 0, from, what, ts, at }, most);
         if id.is_some() {
             let ack = json!({ "type": "ack", "room": name, "epoch": room.epoch, "seq": room.head });
             self.say(conn, with_id(ack, id));

@@ -8,8 +8,8 @@ use proptest::strategy::Union;
 use roundtable::{Framing, Greeting};
 
 use crate::generator::{
-    CLIENTS, EpochChoice, Frame, Id, Limits, NAMES, ODD, ROOMS, Reading, Script, SeqChoice, Since,
-    Stands, Step, Whose, letters, room_choice, valid,
+    CLIENTS, Decision, EpochChoice, Frame, Id, Limits, NAMES, ODD, ROOMS, Reading, Script,
+    SeqChoice, Since, Stands, Step, Whose, letters, room_choice, valid,
 };
 
 /// The strategy of scripts under `limits`, of at most `steps` steps.
@@ -106,7 +106,22 @@ fn passing() -> impl Strategy<Value = Step> {
         16 => Just(Step::Sleep),
         32 => (0_u64..3000).prop_map(|ms| Step::Wait(Duration::from_millis(ms))),
         4 => (0_u64..200).prop_map(|secs| Step::Wait(Duration::from_secs(secs))),
+        10 => decision().prop_map(Step::Decide),
         1 => (0_u64..40).prop_map(|secs| Step::Drain { within: Duration::from_secs(secs) }),
+    ]
+}
+
+fn decision() -> impl Strategy<Value = Decision> {
+    let client = || 0..CLIENTS;
+    prop_oneof![
+        3 => (room(), 0_u8..5).prop_map(|(room, behind)| Decision::Remove { room, behind }),
+        2 => (client(), prop::option::weighted(0.8, room()))
+            .prop_map(|(client, room)| Decision::Kick { client, room }),
+        5 => (client(), room(), 0_u64..300).prop_map(|(client, room, secs)| Decision::Ban {
+            client,
+            room,
+            span: Duration::from_secs(secs),
+        }),
     ]
 }
 

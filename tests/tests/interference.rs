@@ -9,7 +9,9 @@ use proptest::test_runner::FileFailurePersistence;
 use roundtable::{Command, Config, ConnId, Event, Hub, Timestamp};
 use roundtable_tests::ORIGIN;
 use roundtable_tests::driver::{Driver, Observer};
-use roundtable_tests::generator::{Frame, Limits, Reading, Script, SeqChoice, Step, Whose};
+use roundtable_tests::generator::{
+    Decision, Frame, Limits, Reading, Script, SeqChoice, Step, Whose,
+};
 use roundtable_tests::strategy::{Readers, scripts};
 use roundtable_tests::subject::Subject as _;
 
@@ -116,13 +118,21 @@ fn with_b(script: &Script, reading: Reading) -> Vec<Step> {
         | Step::Heard { client }
         | Step::Disconnect { client }
         | Step::Vanish { client }
-        | Step::Return { client, .. } => *client != B,
+        | Step::Return { client, .. }
+        | Step::Decide(Decision::Kick { client, .. } | Decision::Ban { client, .. }) => {
+            *client != B
+        }
         // Who goes on as B is sent what B was not.
         Step::Send { client, frame } | Step::Burst { client, frame, .. } => {
             *client != B && !matches!(frame, Frame::Resume { whose: Whose::Of(B), .. })
         }
         Step::EndTurn | Step::Wait(_) => true,
-        Step::Sleep | Step::Away(_) | Step::Drain { .. } | Step::Restart => false,
+        // What is the newest entry may depend on B.
+        Step::Decide(Decision::Remove { .. })
+        | Step::Sleep
+        | Step::Away(_)
+        | Step::Drain { .. }
+        | Step::Restart => false,
     };
     [first, Step::Reads { client: B, reading }]
         .into_iter()

@@ -1,6 +1,6 @@
 //! Entries, from a publish to everybody: the part of the auditor that knows cursors and echoes.
 
-use super::frame::Frame;
+use super::frame::{Frame, Stands};
 use super::log::{Entry, digest};
 use super::session::SessionId;
 use super::{Audit, Member, Note, What};
@@ -14,14 +14,12 @@ impl Audit {
         let log = self.known.last_log(room);
         let log = log.unwrap_or_else(|| panic!("a room that nobody has joined: {text}"));
         let known = self.logs[log as usize].get(item.seq).and_then(|known| known.author);
-        let author = self.publisher(item.from.get(), item.data.get());
-        let entry = Entry {
-            digest: digest([item.from.get(), item.data.get()]),
-            ts: Some(item.ts),
-            author,
-            user: digest([item.from.get(), ""]),
-            bytes: text.len() as u64,
+        let author = match item.stands() {
+            Stands::Data(data) => self.publisher(item.from(), data),
+            Stands::Removed | Stands::Removes(_) => None,
         };
+        let entry = self.entry(log, &item, frame);
+        let entry = Entry { author, bytes: text.len() as u64, ..entry };
         self.record(room, log, item.seq, entry);
         if let Some(request) = self.request.as_mut().filter(|_| author.is_some()) {
             request.seen = true;
@@ -50,6 +48,7 @@ impl Audit {
             ts: None,
             author: self.session_of(request.slot),
             user: digest([user, ""]),
+            tells: false,
             bytes: 0,
         };
         let repeated = frame.duplicate == Some(true);

@@ -16,6 +16,7 @@ pub(crate) enum Kind {
     Joined,
     Left,
     Message,
+    Removed,
     Gap,
     Signal,
     Presence,
@@ -79,6 +80,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) max_bytes: Option<u64>,
     pub(crate) duplicate: Option<bool>,
     pub(crate) ttl_ms: Option<u64>,
+    removed: Option<bool>,
+    pub(crate) removes: Option<u64>,
     #[serde(default, borrow)]
     pub(crate) key: Option<Cow<'a, str>>,
 }
@@ -87,11 +90,40 @@ pub(crate) struct Frame<'a> {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Item<'a> {
     pub(crate) seq: u64,
-    #[serde(borrow)]
-    pub(crate) from: &'a RawValue,
-    #[serde(borrow)]
-    pub(crate) data: &'a RawValue,
+    #[serde(default, borrow)]
+    from: Option<&'a RawValue>,
+    #[serde(default, borrow, deserialize_with = "raw")]
+    pub(crate) data: Option<&'a RawValue>,
     pub(crate) ts: u64,
+    removed: Option<bool>,
+    removes: Option<u64>,
+}
+
+/// What stands at a place of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stands<'a> {
+    /// Data.
+    Data(&'a str),
+    /// That its data was removed.
+    Removed,
+    /// That the data at this place was removed.
+    Removes(u64),
+}
+
+impl<'a> Item<'a> {
+    /// Who said it, as JSON; nothing is what an operator says.
+    pub(crate) fn from(&self) -> &'a str {
+        self.from.map_or("", RawValue::get)
+    }
+
+    pub(crate) fn stands(&self) -> Stands<'a> {
+        match (self.data, self.removed, self.removes) {
+            (Some(data), None, None) if self.from.is_some() => Stands::Data(data.get()),
+            (None, Some(true), None) if self.from.is_some() => Stands::Removed,
+            (None, None, Some(place)) => Stands::Removes(place),
+            _ => panic!("not an entry: {self:?}"),
+        }
+    }
 }
 
 /// Who is in a room.
@@ -184,12 +216,14 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// The entry that a `message` carries.
+    /// The entry that a `message` or a `removed` carries.
     pub(crate) fn entry(&self) -> Item<'a> {
-        match (self.seq, self.from, self.data, self.ts) {
-            (Some(seq), Some(from), Some(data), Some(ts)) => Item { seq, from, data, ts },
-            _ => panic!("not an entry: {self:?}"),
-        }
+        let (Some(seq), Some(ts)) = (self.seq, self.ts) else { panic!("not an entry: {self:?}") };
+        let Self { from, data, removed, removes, .. } = *self;
+        let item = Item { seq, from, data, ts, removed, removes };
+        let tells = matches!(item.stands(), Stands::Removes(_));
+        assert_eq!(tells, self.kind == Kind::Removed, "the wrong type: {self:?}");
+        item
     }
 
     pub(crate) fn page(&self) -> &[Item<'a>] {

@@ -3,7 +3,6 @@
 use serde_json::value::RawValue;
 
 use super::frame::{Frame, Place};
-use super::log::{Entry, digest};
 use super::presence::Folded;
 use super::session::Said;
 use super::{Audit, Member, Note, What};
@@ -106,6 +105,8 @@ impl Audit {
         let (Some((user, _)), Some(session)) = (&reader.user, reader.session) else {
             panic!("{:?} was not greeted: {frame:?}", reader.conn);
         };
+        let banned = self.moderation.is_banned(room, user);
+        hold!(self.checked, Moderated, !banned, "{user} is banned: {frame:?}");
         self.presence.came(room, session, user);
         let within = members <= self.limits.members
             && rooms <= self.limits.rooms_per_session
@@ -126,13 +127,7 @@ impl Audit {
         for item in frame.page() {
             let dense = last.is_none_or(|last: u64| last + 1 == item.seq);
             hold!(self.checked, PagesAreTheLog, dense, "a hole before {item:?}");
-            let entry = Entry {
-                digest: digest([item.from.get(), item.data.get()]),
-                ts: Some(item.ts),
-                author: None,
-                user: digest([item.from.get(), ""]),
-                bytes: 0,
-            };
+            let entry = self.entry(log, item, frame);
             self.record(room, log, item.seq, entry);
             last = Some(item.seq);
         }

@@ -13,10 +13,16 @@ pub(crate) struct Bounds {
     pub(crate) age: Duration,
 }
 
+/// The hash of an entry whose data is gone.
+pub(crate) const REMOVED: u64 = 0;
+
+/// What removed entries are longer by than those with the shortest data.
+const MARK_BYTES: u64 = 16;
+
 /// An entry, as far as it can be told from another one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Entry {
-    /// A hash of the author's name and of the data's bytes.
+    /// A hash of the author's name and of the data's bytes, or [`REMOVED`].
     pub(crate) digest: u64,
     /// Not known of an entry that was only acknowledged.
     pub(crate) ts: Option<u64>,
@@ -24,6 +30,8 @@ pub(crate) struct Entry {
     pub(crate) author: Option<SessionId>,
     /// A hash of the author's name.
     pub(crate) user: u64,
+    /// Whether it tells that another one was removed.
+    pub(crate) tells: bool,
     /// The bytes of its `message`, as far as it was seen.
     pub(crate) bytes: u64,
 }
@@ -76,8 +84,9 @@ impl Log {
             entry.ts = entry.ts.or(known.ts);
             entry.author = known.author.or(entry.author);
             entry.bytes = entry.bytes.max(known.bytes);
-            let same =
-                known.digest == entry.digest && known.ts.is_none_or(|ts| Some(ts) == entry.ts);
+            let same = (known.digest == entry.digest || entry.digest == REMOVED)
+                && known.user == entry.user
+                && known.ts.is_none_or(|ts| Some(ts) == entry.ts);
             if !same {
                 return Err(format!("{seq} was {known:?} and is {entry:?}"));
             }
@@ -105,6 +114,16 @@ impl Log {
                 Err(format!("{seq} is older than {}", seq - 1))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The data of the entry at `seq` is removed, if it is known and has any.
+    pub(crate) fn remove(&mut self, seq: u64) {
+        let index = seq.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
+        let entry = index.and_then(|index| self.entries.get_mut(index)).and_then(Option::as_mut);
+        if let Some(entry) = entry.filter(|entry| !entry.tells) {
+            entry.digest = REMOVED;
+            entry.bytes += MARK_BYTES;
         }
     }
 

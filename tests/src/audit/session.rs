@@ -24,8 +24,23 @@ struct Session {
     connected: bool,
     /// Whether nobody may come back to it.
     over: bool,
+    /// Under which name.
+    user: String,
     /// Where it was when its connection was lost, and whether it wanted its own messages back.
     rooms: Vec<(RoomId, bool)>,
+}
+
+impl Sessions {
+    /// Those of `user` that lost their connection are taken out of a room. Who is in none any more
+    /// cannot come back.
+    pub(super) fn send_away(&mut self, room: RoomId, user: &str) {
+        for session in self.all.iter_mut().filter(|of| !of.connected && !of.over) {
+            if session.user == user && session.rooms.iter().any(|(of, _)| *of == room) {
+                session.rooms.retain(|(of, _)| *of != room);
+                session.over |= session.rooms.is_empty();
+            }
+        }
+    }
 }
 
 /// The codes that leave a session to be come back to.
@@ -56,6 +71,7 @@ impl Audit {
             sessions.all.push(Session::default());
         }
         let session = &mut sessions.all[id as usize];
+        frame.user.as_deref().unwrap_or_default().clone_into(&mut session.user);
         let reader = self.readers[slot].as_mut().expect("a live client");
         if frame.resumed == Some(true) {
             let request = self.request.as_mut().filter(|request| request.slot == slot);

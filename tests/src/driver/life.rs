@@ -99,6 +99,10 @@ impl<M: Subject, O: Observer> Driver<M, O> {
                 hold!(self.audit.checked, Bounded, fair, "{conn:?} closed at {reported} bytes");
             }
             CloseCode::Drain => self.check_drain_close(slot),
+            CloseCode::Kicked => {
+                let decided = self.audit.is_kicked(slot);
+                hold!(self.audit.checked, Moderated, decided, "{conn:?} is closed with 4504");
+            }
             CloseCode::Normal
             | CloseCode::Protocol
             | CloseCode::NoBinary
@@ -110,8 +114,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             | CloseCode::RateLimited
             | CloseCode::Unauthorized
             | CloseCode::HelloTimeout
-            | CloseCode::SessionTaken
-            | CloseCode::Kicked => {}
+            | CloseCode::SessionTaken => {}
         }
     }
 
@@ -222,7 +225,8 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         }
         let longest =
             self.config.history_age.max(self.config.resume_window).max(self.config.key_age);
-        self.wait_until(self.now + longest + Duration::from_secs(1));
+        let end = self.audit.last_ban().max(self.now + longest);
+        self.wait_until(end + Duration::from_secs(1));
         let clean = self.machine.is_clean() && self.machine.next_deadline().is_none();
         hold!(self.audit.checked, Clean, clean, "something is left: {:?}", self.machine);
     }

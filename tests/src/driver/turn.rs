@@ -34,7 +34,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
 
     fn handle(&mut self, event: &Event) {
         let mut commands = core::mem::take(&mut self.commands);
-        self.audit.clock(self.clock().awake, self.punctual);
+        self.audit.clock(self.clock(), self.punctual);
         let about = conn_of(event);
         let is_live = about.is_none_or(|conn| self.is_live(slot_of(conn), conn));
         self.machine.handle(self.now, event.clone(), &mut commands);
@@ -52,6 +52,9 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             if passed {
                 self.check_rate(slot_of(*conn), *conn, text.len());
             }
+        }
+        if matches!(event, Event::Admin { .. }) {
+            self.audit.done();
         }
         self.observer.observe(self.now, event, &commands);
         commands.clear();

@@ -17,13 +17,34 @@ pub(super) struct Room {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) seq: u64,
-    pub(super) from: String,
-    pub(super) data: Value,
+    /// Nobody where an operator says it.
+    pub(super) from: Option<String>,
+    pub(super) what: What,
     pub(super) ts: u64,
     pub(super) at: Timestamp,
 }
 
+/// What stands at a place.
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    Data(Value),
+    Removed,
+    /// That what stood there was removed.
+    Removes(u64),
+}
+
 impl Room {
+    /// Appends an entry, and gives it its place.
+    pub(super) fn append(&mut self, entry: Entry, most: usize) -> Entry {
+        self.head += 1;
+        let entry = Entry { seq: self.head, ..entry };
+        self.kept.push(entry.clone());
+        if self.kept.len() > most {
+            self.kept.remove(0);
+        }
+        entry
+    }
+
     /// The table of `since`: what a newcomer is given, and with which news.
     pub(super) fn entrance(&self, since: Option<(String, u64)>, recent: usize) -> Value {
         let tail = self.head + 1 - self.kept.len() as u64;
@@ -60,6 +81,15 @@ fn items(entries: &[Entry]) -> Vec<Value> {
 
 impl Entry {
     pub(super) fn item(&self) -> Value {
-        json!({ "seq": self.seq, "from": self.from, "data": self.data, "ts": self.ts })
+        let mut item = json!({ "seq": self.seq, "ts": self.ts });
+        if let Some(from) = &self.from {
+            item["from"] = json!(from);
+        }
+        match &self.what {
+            What::Data(data) => item["data"] = data.clone(),
+            What::Removed => item["removed"] = json!(true),
+            What::Removes(seq) => item["removes"] = json!(seq),
+        }
+        item
     }
 }

@@ -10,7 +10,7 @@ use fastrand::Rng;
 use super::Plan;
 use super::swarm::{Habit, Swarm};
 use crate::generator::{
-    CROWD_ROOMS, EpochChoice, Frame, Id, NAMES, ODD, Reading, SeqChoice, Since, Step,
+    CROWD_ROOMS, Decision, EpochChoice, Frame, Id, NAMES, ODD, Reading, SeqChoice, Since, Step,
 };
 
 /// The steps of a plan, in order.
@@ -160,7 +160,22 @@ impl Crowd {
             }
         };
         self.steps.push_back(step);
+        if self.per_mille(self.swarm.decisions) {
+            let decision = self.decision(client, rooms);
+            self.steps.push_back(Step::Decide(decision));
+        }
         self.wake_in(self.swarm.every, Who::Client(client));
+    }
+
+    /// The operator has had enough of somebody, or of something.
+    fn decision(&mut self, client: u16, rooms: &[&'static str]) -> Decision {
+        let room = rooms[self.rng.usize(..rooms.len())];
+        match self.rng.u8(0..6) {
+            0 => Decision::Kick { client, room: None },
+            1 => Decision::Kick { client, room: Some(room) },
+            2 => Decision::Ban { client, room, span: self.part_of(Duration::from_mins(2)) },
+            _ => Decision::Remove { room, behind: self.rng.u8(..8) },
+        }
     }
 
     /// A client's stay is over, and a new one is planned.

@@ -28,6 +28,8 @@ pub(super) struct Swarm {
     pub(super) else_than_talk: u32,
     /// How often, in a thousand, a message goes to everybody's room.
     pub(super) lobby: u32,
+    /// How often an act is followed by a decision of the operator, in a thousand.
+    pub(super) decisions: u32,
     /// How long a message is at the most, in letters.
     pub(super) letters: usize,
 }
@@ -79,6 +81,7 @@ impl Swarm {
             bursts: 2,
             else_than_talk: 30,
             lobby: 20,
+            decisions: 1,
             letters: 200,
         }
     }
@@ -114,6 +117,7 @@ impl Swarm {
             bursts: maybe(rng, 200),
             else_than_talk: wild(rng, 5, 900),
             lobby: maybe(rng, 500),
+            decisions: maybe(rng, 100),
             letters: usize::try_from(wild(rng, 2, 400)).expect("few letters"),
         }
     }
@@ -145,7 +149,7 @@ fn config(clients: u16, rng: &mut Rng) -> Config {
         tick_work: rng.usize(1..=256),
         turn_events: rng.usize(1..=base.turn_events),
         presence_list: rng.usize(0..=base.presence_list.min(clients)),
-        presence_tick: Duration::from_millis(rng.u64(0..=2000)),
+        presence_tick: Duration::from_millis(rng.u64(1..=2000)),
         presence_linger: Duration::from_secs(rng.u64(0..=30)),
         ..base
     }
