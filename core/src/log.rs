@@ -162,3 +162,26 @@ pub(crate) enum Start {
     /// At the tail: what it had not seen is in part trimmed.
     Trimmed { missing: RangeInclusive<u64> },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(bytes: usize) -> Entry {
+        Entry { text: "x".repeat(bytes).into(), author: None, at: Timestamp::ZERO }
+    }
+
+    #[test]
+    fn an_entry_that_is_written_anew_counts_as_long_as_it_is() {
+        let bounds = Bounds { entries: 10, bytes: 100, age: Duration::from_hours(1) };
+        for (seq, text, kept_of_three) in [(1, 10, 3), (1, 11, 2), (2, 1, 3), (3, 0, 3)] {
+            let mut log = Log::new(Epoch(1));
+            log.append(bounds, entry(40));
+            log.append(bounds, entry(30));
+            log.rewrite(seq, "y".repeat(text).into());
+            // All three just fit where the second place has 30 bytes, and the first one 10.
+            log.append(bounds, entry(if seq == 1 { 60 } else { 30 }));
+            assert_eq!(log.head() + 1 - log.tail(), kept_of_three, "{seq}, {text}");
+        }
+    }
+}

@@ -49,6 +49,8 @@ pub mod subject;
 #[cfg(test)]
 mod table;
 #[cfg(test)]
+mod tokens;
+#[cfg(test)]
 mod transcripts;
 pub mod twin;
 

@@ -31,8 +31,8 @@ impl Table {
                 Command::Close { conn: of, code, .. } if of.get() == conn => {
                     told.push(json!(code.number()));
                 }
-                Command::Send { .. } | Command::Close { .. } => {}
-                Command::Ping { .. } | Command::Verify { .. } | Command::Drained => {
+                Command::Send { .. } | Command::Close { .. } | Command::Verify { .. } => {}
+                Command::Ping { .. } | Command::Drained => {
                     panic!("{command:?} out of nowhere")
                 }
             }
