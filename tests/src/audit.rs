@@ -8,21 +8,23 @@ mod log;
 mod moderation;
 mod presence;
 mod repeat;
+mod request;
+mod rights;
 mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roundtable::{Config, ConnId, Name};
+use roundtable::{Action, Claims, Config, ConnId, Name};
 
 use crate::invariant::{Checked, hold};
 use crate::known::{Known, LogId, RoomId};
 use crate::socket::Clock;
-use frame::{Asked, Place};
 pub(crate) use frame::{Frame, Kind};
 use log::{Bounds, Entry, Log, digest};
 use moderation::Moderation;
 use presence::{Folded, Presence, Went};
 use repeat::Keys;
+use request::{Request, What};
 use session::{SessionId, Sessions};
 
 const ERRORS: [&str; 19] = [
@@ -77,7 +79,14 @@ pub(crate) struct Audit {
     limits: Limits,
     /// By the slot that the driver gave the connection.
     readers: Vec<Option<Reader>>,
-    users: BTreeSet<String>,
+    /// Names, with how many connections have each; more than one only with a token.
+    users: BTreeMap<String, usize>,
+    /// Those of them that somebody made up.
+    strangers: BTreeSet<String>,
+    /// Whom the frame is for, the first one if there are many.
+    addressee: Option<usize>,
+    /// Who has just shown a token, and what it says.
+    shown: Option<(usize, Box<Claims>)>,
     /// Every entry that anybody was told of, by run of a log.
     logs: Vec<Log>,
     /// How many are in each room, and in how many rooms is anybody.
@@ -106,6 +115,8 @@ struct Reader {
     conn: ConnId,
     /// The name, and as JSON.
     user: Option<(String, String)>,
+    /// What its token says.
+    claims: Option<Box<Claims>>,
     /// Its session.
     session: Option<SessionId>,
     /// The code of the `bye` that it was told.
@@ -121,42 +132,6 @@ struct Member {
     cursor: u64,
     echo: bool,
     folded: Folded,
-}
-
-/// The text that a client has just sent.
-#[derive(Debug)]
-struct Request {
-    conn: ConnId,
-    slot: usize,
-    id: Option<String>,
-    what: What,
-    /// The data of a publish, as the bytes that were sent.
-    data: Option<String>,
-    key: Option<String>,
-    since: Option<Place>,
-    before: Option<Place>,
-    /// What a client that comes back says of where it stands, and of which session it is.
-    places: Option<BTreeMap<String, Place>>,
-    resume: Option<String>,
-    /// The rooms of the session that it came back to, until it is told of them.
-    owed: Vec<(RoomId, bool)>,
-    echo: bool,
-    replies: usize,
-    acked: bool,
-    /// Its entry was given to somebody.
-    seen: bool,
-}
-
-/// What a text asks for, as far as the auditor treats it in a way of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
-    Publish,
-    /// No JSON object: published as it is, or refused.
-    Plain,
-    Join,
-    Hello,
-    Signal,
-    Other,
 }
 
 /// What is true of a frame for everybody who is given it.
@@ -188,7 +163,10 @@ impl Audit {
                 recent: config.recent,
             },
             readers: Vec::new(),
-            users: BTreeSet::new(),
+            users: BTreeMap::new(),
+            strangers: BTreeSet::new(),
+            addressee: None,
+            shown: None,
             logs: Vec::new(),
             members: Vec::new(),
             occupied: 0,
@@ -207,13 +185,20 @@ impl Audit {
     }
 
     /// A client has connected; the driver calls it `slot` for as long as it is there.
-    pub(crate) fn connect(&mut self, slot: usize, conn: ConnId) {
+    pub(crate) fn connect(&mut self, slot: usize, conn: ConnId, claims: Option<Box<Claims>>) {
         if self.readers.len() <= slot {
             self.readers.resize_with(slot + 1, || None);
         }
         let rooms = Vec::new();
-        self.readers[slot] =
-            Some(Reader { conn, user: None, session: None, bye: None, refused: false, rooms });
+        self.readers[slot] = Some(Reader {
+            conn,
+            user: None,
+            claims,
+            session: None,
+            bye: None,
+            refused: false,
+            rooms,
+        });
     }
 
     /// A client's connection is over.
@@ -222,7 +207,7 @@ impl Audit {
         self.part(&reader);
         self.all_went(&reader);
         if let Some((user, _)) = reader.user {
-            self.users.remove(&user);
+            self.free_name(&user);
         }
         for member in reader.rooms {
             self.vacate(member.room);
@@ -234,88 +219,23 @@ impl Audit {
         self.readers[slot].as_ref().and_then(|reader| reader.bye)
     }
 
-    /// A client has sent a text; what the hub answers comes until [`Audit::answered`].
-    pub(crate) fn request(&mut self, slot: usize, text: &str) {
-        let conn = self.readers[slot].as_ref().expect("a live client").conn;
-        let nothing = || Request {
-            conn,
-            slot,
-            id: None,
-            what: What::Plain,
-            data: None,
-            key: None,
-            since: None,
-            before: None,
-            places: None,
-            resume: None,
-            owed: Vec::new(),
-            echo: true,
-            replies: 0,
-            acked: false,
-            seen: false,
-        };
-        let Some(asked) = Asked::read(text) else {
-            self.request = Some(nothing());
-            return;
-        };
-        let what = if asked.is("publish") {
-            What::Publish
-        } else if asked.is("join") {
-            What::Join
-        } else if asked.is("hello") {
-            What::Hello
-        } else if asked.is("signal") {
-            What::Signal
-        } else {
-            What::Other
-        };
-        self.request = Some(Request {
-            id: asked.id().map(str::to_owned),
-            what,
-            data: asked.data.map(|data| data.get().to_owned()),
-            key: asked.key(),
-            since: asked.since(),
-            before: asked.before(),
-            places: asked.places(),
-            resume: asked.resume(),
-            echo: asked.wants_echo(),
-            ..nothing()
-        });
-    }
-
-    /// The hub has handled the text.
-    ///
-    /// # Panics
-    ///
-    /// If a request with an id got no reply, or more than one.
-    pub(crate) fn answered(&mut self) {
-        let Some(request) = self.request.take() else { return };
-        let reader = self.readers[request.slot].as_ref();
-        let closed = reader.is_none_or(|reader| reader.conn != request.conn);
-        if !closed && request.id.is_some() {
-            hold!(self.checked, OneReply, request.replies == 1, "replies to {request:?}");
-        }
-        if !closed {
-            self.check_all_told(&request);
-        }
-        let publishes = matches!(request.what, What::Publish | What::Plain);
-        if !closed && publishes && request.replies == 0 && !request.seen {
-            let rooms = self.readers[request.slot].iter().flat_map(|reader| &reader.rooms);
-            for log in rooms.filter_map(|member| self.known.last_log(member.room)) {
-                self.logs[log as usize].unseen = true;
-            }
-        }
-    }
-
     /// Takes note of a frame that is sent, before anybody is given it.
     ///
     /// # Panics
     ///
     /// If it contradicts what was sent before.
-    pub(crate) fn told(&mut self, frame: &Frame<'_>, text: &str, now_ms: u64) -> Note {
+    pub(crate) fn told(
+        &mut self,
+        frame: &Frame<'_>,
+        text: &str,
+        now_ms: u64,
+        addressee: Option<usize>,
+    ) -> Note {
+        self.addressee = addressee;
         match frame.kind {
             Kind::Message | Kind::Removed => self.note_message(frame, text),
             Kind::Ack if self.is_signal() => Note::default(),
+            Kind::Ack if self.is_moderating() => self.note_moderated(frame),
             Kind::Ack => self.note_ack(frame, now_ms),
             Kind::Joined => self.note_joined(frame, now_ms),
             Kind::Gap => self.note_gap(frame, now_ms),
@@ -355,9 +275,13 @@ impl Audit {
             Kind::Gap => self.gap(slot, frame, note),
             Kind::Signal => self.signalled(slot, frame),
             Kind::Presence => self.presence(slot, frame),
-            Kind::History => assert!(frame.more.is_some(), "{frame:?}"),
+            Kind::History => {
+                assert!(frame.more.is_some(), "{frame:?}");
+                self.check_right(slot, Action::History, frame);
+            }
             Kind::Error => {
                 assert!(ERRORS.contains(&&*frame.word()), "an unknown error: {frame:?}");
+                self.check_forbidden(slot, frame);
                 let retry = frame.retry.as_deref().unwrap_or_default();
                 assert!(["never", "later", "now"].contains(&retry), "retry of {frame:?}");
                 let message = frame.message.as_deref().unwrap_or_default();
@@ -433,16 +357,6 @@ impl Audit {
         hold!(self.checked, OneOrder, error.is_empty(), "in {epoch}, {error}");
     }
 
-    fn count_reply(&mut self, conn: ConnId, frame: &Frame<'_>) {
-        let request = self.request.as_mut().filter(|request| request.conn == conn);
-        let request = request.unwrap_or_else(|| panic!("{conn:?} asked nothing: {frame:?}"));
-        let id = join::raw_id(frame);
-        let same = id == request.id.as_deref();
-        hold!(self.checked, OneReply, same, "the id of {frame:?}, asked {request:?}");
-        request.replies += 1;
-        request.acked |= frame.kind == Kind::Ack;
-    }
-
     fn welcome(&mut self, slot: usize, frame: &Frame<'_>) {
         assert!(frame.v == Some(1) && frame.max_bytes.is_some(), "{frame:?}");
         let user = frame.user.as_deref().unwrap_or_default();
@@ -451,17 +365,18 @@ impl Audit {
         hold!(self.checked, Limits, good, "a name that is none: {frame:?}");
         let reader = self.readers[slot].as_mut().expect("a live client");
         assert!(
-            reader.user.is_none() || reader.rooms.is_empty(),
+            reader.rooms.is_empty() || reader.user.as_ref().is_some_and(|(name, _)| name == user),
             "renamed after a join: {frame:?}"
         );
+        self.note_shown(slot);
+        let reader = self.readers[slot].as_mut().expect("a live client");
         let json = serde_json::to_string(user).expect("a string is JSON");
         if let Some((before, _)) = reader.user.replace((user.to_owned(), json)) {
-            self.users.remove(&before);
+            self.free_name(&before);
         }
-        let free = self.users.insert(user.to_owned());
-        hold!(self.checked, Limits, free, "a name is given twice: {frame:?}");
         self.seated(slot, frame);
-        let sessions = self.users.len();
+        self.take_name(slot, user, frame);
+        let sessions = self.users.values().sum::<usize>();
         hold!(self.checked, Limits, sessions <= self.limits.sessions, "{sessions} sessions");
     }
 
@@ -473,7 +388,7 @@ impl Audit {
         reader.rooms.swap_remove(index);
         if let Some((user, _)) = reader.user.clone() {
             self.presence.went(room, &user, Went::Gone);
-            self.check_sent_away(&user, frame);
+            self.check_sent_away(slot, &user, frame);
         }
         self.vacate(room);
     }

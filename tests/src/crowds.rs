@@ -6,6 +6,7 @@ use std::time::Duration;
 use roundtable::{Command, Config, ConnId, Event};
 use serde_json::json;
 
+use crate::generator::Limits;
 use crate::table::Table;
 
 const ROOM: &str = "lobby";
@@ -68,4 +69,40 @@ fn told(most: usize, people: u64) -> (u64, Option<usize>) {
 fn up_to_so_many_are_told_by_name() {
     assert_eq!([told(3, 2), told(3, 3), told(3, 4)], [(2, Some(2)), (3, Some(3)), (4, None)]);
     assert_eq!(told(0, 1), (1, None));
+}
+
+/// A room of a few, all of whom are told of each other when a second has passed.
+fn told_room(config: Config) -> Table {
+    let mut table = Table::new(config);
+    for conn in 1..=3 {
+        table.connect(conn);
+        assert_eq!(table.join(conn, ROOM), "joined");
+    }
+    table.now = table.now + Duration::from_secs(1);
+    table
+}
+
+#[test]
+fn what_is_told_of_who_is_there_is_counted_for_each_who_is_told() {
+    let mut table = told_room(Config::default());
+    table.tell(1, Event::Tick);
+    let each = (1..=3).map(|conn| table.hub.queued_for(ConnId::new(conn)).expect("it is there"));
+    let each: usize = each.sum();
+    let debug = format!("{:?}", table.hub);
+    assert!(debug.contains(&format!("queued: {each},")), "{each}: {debug}");
+}
+
+#[test]
+fn a_list_that_just_fits_is_given_and_one_byte_more_is_not() {
+    let config = Limits::Tiny.config();
+    let config = Config { message_burst: 100_000, byte_burst: u32::MAX - 1, ..config };
+    let ask = json!({ "type": "presence", "id": 1, "room": ROOM }).to_string();
+    let list = told_room(config.clone()).say(1, &ask)[0].to_string();
+    let list = roundtable::frame_len(list.len());
+    let data = config.window_bytes - config.reserve_bytes;
+    for (free, answer) in [(list, "presence"), (list - 1, "overloaded")] {
+        let mut table = told_room(config.clone());
+        table.fill(1, data - free);
+        assert_eq!(table.ask(1, &ask), answer, "{free} bytes");
+    }
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use roundtable::{Framing, Greeting};
 
 use crate::generator::{
-    CLIENTS, Decision, EpochChoice, Frame, Id, Limits, NAMES, ODD, ROOMS, Reading, Script,
-    SeqChoice, Since, Stands, Step, Whose, letters, room_choice, valid,
+    CLIENTS, Decision, EpochChoice, Frame, Id, Limits, NAMES, ROOMS, Reading, Script, SeqChoice,
+    Since, Stands, Step, Whose, letters, room_choice, valid,
 };
+use crate::odd::ODD;
 
 /// The script that `bytes` stand for: one byte for the limits, then records `[op, client, len] body`.
 /// Every byte string is some script; what a record's body lacks is read as zero.
@@ -16,7 +17,7 @@ pub fn decode(bytes: &[u8]) -> Script {
     let Some((limits, mut rest)) = bytes.split_first() else {
         return Script { limits: Limits::Default, steps: Vec::new() };
     };
-    let limits = Limits::ALL[usize::from(limits % 4)];
+    let limits = Limits::ALL[usize::from(*limits) % Limits::ALL.len()];
     let mut steps = Vec::new();
     while let [op, client, len, tail @ ..] = rest {
         let len = usize::from(*len).min(tail.len());

@@ -11,12 +11,12 @@ use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use roundtable::{
-    Command, Config, ConnId, Entropy, Event, Greeting, Origin, Peer, RoomChoice, Timestamp,
+    Auth, Command, Config, ConnId, Entropy, Event, Greeting, Origin, Peer, RoomChoice, Timestamp,
 };
 
 use crate::audit::Audit;
 use crate::generator::{
-    EpochChoice, Frame, Id, Reading, Script, SeqChoice, Since, Stands, Step, Whose,
+    EpochChoice, Frame, Id, Reading, Script, SeqChoice, Since, Stands, Step, Whose, claims,
 };
 use crate::invariant::Checked;
 use crate::known::{LogId, RoomId};
@@ -69,6 +69,9 @@ pub struct Driver<M, O> {
     commanded: bool,
     commands: Vec<Command>,
     sends: u64,
+    /// Whose tokens are to be verified, and how many were.
+    to_verify: Vec<ConnId>,
+    verified: u64,
     /// When everybody's life was last looked at.
     looked_at: Timestamp,
     /// Whether ticks come exactly at the deadlines just now.
@@ -155,6 +158,8 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             commanded: false,
             commands: Vec::new(),
             sends: 0,
+            to_verify: Vec::new(),
+            verified: 0,
             looked_at: Timestamp::ZERO,
             punctual: true,
             drain: None,
@@ -280,8 +285,11 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         self.client(client).slot = Some(slot);
         self.sockets[slot] = Some(Box::new(Socket::new(conn, client, latency, clock)));
         self.live += 1;
-        self.audit.connect(slot, conn);
-        let peer = Peer { entropy: secret(self.origin.seed, self.minted), claims: None };
+        let now_ms = self.origin.wall_clock_ms + self.now_ms();
+        let tokens = self.config.auth != Auth::Off;
+        let claims = tokens.then(|| claims(client, now_ms)).flatten();
+        self.audit.connect(slot, conn, claims.clone());
+        let peer = Peer { entropy: secret(self.origin.seed, self.minted), claims };
         self.hand_in(&Event::Connect { conn, peer, greeting: greeting.clone() });
     }
 

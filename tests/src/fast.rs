@@ -35,6 +35,7 @@ fn scripts_under_wide_limits_hold() {
 fn scripts_under_tiny_limits_hold() {
     check_some(Limits::Tiny, Readers::Any, 60);
     check_some(Limits::TinyBehind, Readers::Any, 60);
+    check_some(Limits::Guarded, Readers::Any, 60);
 }
 
 #[test]

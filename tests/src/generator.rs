@@ -5,7 +5,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use roundtable::{Config, Greeting, Name, PlainText, RoomChoice, RunAhead};
+use roundtable::{
+    Action, Auth, Claims, Config, Grant, Greeting, Name, PlainText, RoomChoice, RunAhead,
+};
 
 /// How many clients a script plays; a step names one by its number.
 pub const CLIENTS: u16 = 8;
@@ -23,38 +25,6 @@ pub const CROWD_ROOMS: [&str; 32] = [
 
 /// The names that scripts ask for, all valid.
 pub const NAMES: [&str; 5] = ["ann", "bob", "\u{5d3}\u{5e0}\u{5d4}", "\"quoted\\", "ann-2"];
-
-/// Texts that are no request of the protocol, each wrong or odd in a way of its own.
-pub const ODD: [&str; 28] = [
-    "{",
-    "{}",
-    "{\"type\":7}",
-    "{\"type\":\"nonsense\",\"id\":1}",
-    "{\"type\":\"publish\",\"id\":2}",
-    "{\"type\":\"publish\",\"id\":3,\"room\":7,\"data\":1}",
-    "{\"type\":\"publish\",\"room\":\"lobby\",\"data\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}",
-    "{\"type\":\"ping\",\"id\":1.5}",
-    "{\"type\":\"ping\",\"id\":\"a string that is longer than the sixty-four bytes that an id may have\"}",
-    "{\"type\":\"ping\",\"id\":[1]}",
-    "{\"type\":\"ping\",\"id\":null}",
-    "{\"type\":\"join\",\"id\":5,\"room\":\"lobby\",\"since\":{\"epoch\":\"k\"}}",
-    "{\"type\":\"join\",\"id\":6,\"room\":\"lobby\",\"since\":{\"epoch\":\"k\",\"seq\":-1}}",
-    "{\"type\":\"history\",\"id\":7,\"room\":\"lobby\",\"limit\":0}",
-    "{\"type\":\"signal\",\"id\":8,\"room\":\"lobby\",\"key\":\"\",\"data\":true}",
-    "{\"type\":\"presence\",\"id\":9}",
-    "{\"type\":\"auth\",\"id\":10,\"token\":\"t\"}",
-    "{\"type\":\"hello\",\"id\":11,\"resume\":\"s\"}",
-    "{\"type\":\"publish\",\"id\":12,\"room\":\"lobby\",\"data\":1,\"key\":7}",
-    "  {\"type\":\"ping\",\"id\":13,\"unknown\":{\"a\":[1,2]}}  ",
-    "{\"type\":\"ping\",\"id\":14} {}",
-    "{\"type\":\"kick\",\"id\":16,\"room\":\"lobby\",\"user\":\"ann\"}",
-    "{\"type\":\"ban\",\"id\":17,\"room\":\"lobby\",\"user\":\"ann\",\"for_ms\":8640000001}",
-    "{\"type\":\"remove\",\"id\":18,\"room\":\"lobby\",\"seq\":1}",
-    "{\"type\":\"remove\",\"id\":19,\"room\":\"lobby\",\"seq\":-1}",
-    "[1]",
-    "\n",
-    "{\"type\":\"publish\",\"id\":15,\"room\":\"lobby\",\"data\":{\"a\":\n 1.0e3}}",
-];
 
 /// A whole script. Its `Debug` form has a line for each step.
 #[derive(Clone)]
@@ -83,11 +53,14 @@ pub enum Limits {
     Tiny,
     /// The same, for a driver whose shards lie one turn behind.
     TinyBehind,
+    /// As small, where some clients come with tokens: see [`claims`].
+    Guarded,
 }
 
 impl Limits {
     /// Each of them.
-    pub const ALL: [Self; 4] = [Self::Default, Self::Roomy, Self::Tiny, Self::TinyBehind];
+    pub const ALL: [Self; 5] =
+        [Self::Default, Self::Roomy, Self::Tiny, Self::TinyBehind, Self::Guarded];
 
     /// The configuration.
     pub fn config(self) -> Config {
@@ -137,11 +110,41 @@ impl Limits {
                 ..default
             },
             Self::Tiny => tiny,
+            Self::Guarded => Config {
+                auth: Auth::Optional,
+                auth_grace: Duration::from_secs(5),
+                sessions_per_user: 2,
+                ..tiny
+            },
             Self::TinyBehind => {
                 Config { run_ahead: RunAhead::One, plain_text: PlainText::Refuse, ..tiny }
             }
         }
     }
+}
+
+/// What the token of a client says that connects at `now_ms` of the wall clock, if it has one. Two
+/// clients of four share a user.
+///
+/// # Panics
+///
+/// Never: its patterns are good.
+pub fn claims(client: u16, now_ms: u64) -> Option<Box<Claims>> {
+    let grant = |pattern: &str, can: &[Action]| Grant {
+        pattern: pattern.parse().expect("a pattern"),
+        can: can.iter().copied().collect(),
+    };
+    let (user, expires_ms, grants) = match client % 4 {
+        0 => return None,
+        1 => ("ann", None, vec![grant("*", &Action::ALL)]),
+        2 => {
+            let lobby = grant("lobby", &[Action::Join, Action::Publish]);
+            let rooms = [Action::Join, Action::Signal, Action::History, Action::Presence];
+            ("bob", None, vec![lobby, grant("d*", &rooms), grant("room 0*", &rooms)])
+        }
+        _ => ("ann", Some(now_ms + 30_000), vec![Grant::member()]),
+    };
+    Some(Box::new(Claims { user: valid(user), token_id: None, expires_ms, grants }))
 }
 
 /// One thing that happens, in the order of a connection's life.

@@ -60,11 +60,13 @@ pub enum Invariant {
     /// Whom an operator sends away is gone, who is kept out does not join, and what was removed is given
     /// to nobody: and nobody else and nothing else.
     Moderated,
+    /// Who goes by a token is its user, and does and is told what it allows, and nothing else.
+    Permitted,
 }
 
 impl Invariant {
     /// Each of them, in the order of the numbers.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Pure,
         Self::KnownConnections,
         Self::OneClose,
@@ -88,6 +90,7 @@ impl Invariant {
         Self::SignalsPass,
         Self::PresenceFolds,
         Self::Moderated,
+        Self::Permitted,
     ];
 }
 

@@ -29,6 +29,7 @@ mod known;
 mod limits;
 #[cfg(test)]
 mod liveness;
+pub mod odd;
 #[cfg(test)]
 mod pages;
 pub mod parse;

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use roundtable::{
-    AdminAction, ConnId, Entropy, Event, Framing, Greeting, Name, Peer, RoomChoice, Timestamp,
+    Action, AdminAction, Claims, ConnId, Entropy, Event, Framing, Grant, Greeting, Name, Peer,
+    RoomChoice, Timestamp, Verdict,
 };
 
 /// Reads a line as `format!("{now:?} {event:?}")` writes it; nothing if it is none.
@@ -31,6 +32,7 @@ impl<'a> Reader<'a> {
                 conn: self.conn()?,
                 bytes: self.field("bytes")?.word().parse().ok()?,
             },
+            "Verified" => Event::Verified { conn: self.conn()?, verdict: self.verdict()? },
             "Flushed" => Event::Flushed,
             "Disconnect" => Event::Disconnect { conn: self.conn()? },
             "Tick" => Event::Tick,
@@ -38,7 +40,7 @@ impl<'a> Reader<'a> {
             "Drain" => Event::Drain { within: span(self.field("within")?.word())? },
             _ => return None,
         };
-        (self.rest.trim_start_matches([' ', '}']).is_empty()).then_some(event)
+        (self.rest.trim_start_matches([' ', '}', ')']).is_empty()).then_some(event)
     }
 
     fn action(&mut self) -> Option<AdminAction> {
@@ -71,9 +73,45 @@ impl<'a> Reader<'a> {
     fn peer(&mut self) -> Option<Peer> {
         self.field("peer")?.field("entropy")?;
         let bits = u128::from_str_radix(self.word(), 16).ok()?;
-        // Nobody in a simulation shows a token.
-        let claims = (self.field("claims")?.word() == "None").then_some(None)?;
+        let claims = match self.field("claims")?.word() {
+            "None" => None,
+            "Some" => Some(Box::new(self.claims()?)),
+            _ => return None,
+        };
         Some(Peer { entropy: Entropy::new(bits), claims })
+    }
+
+    fn verdict(&mut self) -> Option<Verdict> {
+        Some(match self.field("verdict")?.word() {
+            "Valid" => Verdict::Valid(Box::new(self.claims()?)),
+            "Expired" => Verdict::Expired,
+            "Invalid" => Verdict::Invalid,
+            _ => return None,
+        })
+    }
+
+    fn claims(&mut self) -> Option<Claims> {
+        let user = self.field("user")?.bare_name()?;
+        // No token of a simulation has an id.
+        let token_id = (self.field("token_id")?.word() == "None").then_some(None)?;
+        let expires_ms = match self.field("expires_ms")?.word() {
+            "None" => None,
+            _ => Some(self.rest.strip_prefix('(')?.split(')').next()?.parse().ok()?),
+        };
+        let (_, rest) = self.rest.split_once("grants: [")?;
+        let (list, rest) = rest.split_once("}]")?;
+        self.rest = rest;
+        let mut grants = Vec::new();
+        for grant in list.split("Grant { ").skip(1) {
+            let (_, pattern) = grant.split_once("Pattern(\"")?;
+            let (pattern, can) = pattern.split_once("\"), can: {")?;
+            let can = can.split('}').next()?;
+            let named =
+                |word: &str| Action::ALL.into_iter().find(|action| format!("{action:?}") == word);
+            let can = can.split(", ").filter(|word| !word.is_empty()).map(named);
+            grants.push(Grant { pattern: pattern.parse().ok()?, can: can.collect::<Option<_>>()? });
+        }
+        Some(Claims { user, token_id, expires_ms, grants })
     }
 
     fn greeting(&mut self) -> Option<Greeting> {
@@ -186,6 +224,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::generator::claims;
 
     fn events() -> impl Strategy<Value = Event> {
         let conn = || any::<u64>().prop_map(ConnId::new);
@@ -200,7 +239,8 @@ mod tests {
             .prop_map(|(name, room, framing)| Greeting { name, room, framing });
         prop_oneof![
             (conn(), any::<u128>(), greeting).prop_map(|(conn, bits, greeting)| {
-                let peer = Peer { entropy: Entropy::new(bits), claims: None };
+                let claims = u16::try_from(bits % 4).ok().and_then(|of| claims(of, 7));
+                let peer = Peer { entropy: Entropy::new(bits), claims };
                 Event::Connect { conn, peer, greeting }
             }),
             (conn(), any::<String>()).prop_map(|(conn, text)| Event::Text { conn, text }),
@@ -208,6 +248,11 @@ mod tests {
             conn().prop_map(|conn| Event::Heard { conn }),
             (conn(), any::<usize>()).prop_map(|(conn, bytes)| Event::Backlog { conn, bytes }),
             Just(Event::Flushed),
+            conn().prop_map(|conn| Event::Verified { conn, verdict: Verdict::Invalid }),
+            (conn(), 1_u16..4).prop_map(|(conn, of)| {
+                let verdict = Verdict::Valid(claims(of, 7).expect("a token"));
+                Event::Verified { conn, verdict }
+            }),
             conn().prop_map(|conn| Event::Disconnect { conn }),
             Just(Event::Tick),
             (prop::option::of(name.clone()), name.clone())

@@ -8,9 +8,10 @@ use proptest::strategy::Union;
 use roundtable::{Framing, Greeting};
 
 use crate::generator::{
-    CLIENTS, Decision, EpochChoice, Frame, Id, Limits, NAMES, ODD, ROOMS, Reading, Script,
-    SeqChoice, Since, Stands, Step, Whose, letters, room_choice, valid,
+    CLIENTS, Decision, EpochChoice, Frame, Id, Limits, NAMES, ROOMS, Reading, Script, SeqChoice,
+    Since, Stands, Step, Whose, letters, room_choice, valid,
 };
+use crate::odd::ODD;
 
 /// The strategy of scripts under `limits`, of at most `steps` steps.
 ///

@@ -91,7 +91,7 @@ fn a_token_ends_to_the_millisecond_and_its_session_after_the_grace() {
     table.say(1, r#"{"type":"hello","id":1,"token":"t"}"#);
     let ends = ORIGIN.wall_clock_ms + 10_000;
     is_valid(&mut table, 1, Claims { expires_ms: Some(ends), ..claims("ann") });
-    let mut tick = |table: &mut Table, millis| {
+    let tick = |table: &mut Table, millis| {
         table.now = Timestamp::from_millis(millis);
         codes(&table.tell(1, Event::Tick))
     };

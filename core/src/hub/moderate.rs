@@ -10,7 +10,7 @@ use crate::bans::Ban;
 use crate::claims::Action;
 use crate::close::CloseCode;
 use crate::command::{Command, Queue};
-use crate::event::{AdminAction, ConnId};
+use crate::event::AdminAction;
 use crate::name::Name;
 use crate::protocol::{ErrorCode, Id, Reply};
 use crate::timers::Timer;
@@ -33,10 +33,9 @@ impl Hub {
             let message = format!("{user} is not in the room");
             return self.refuse(slot, id, ErrorCode::NotFound, message, out);
         };
-        let conn = self.state.sessions[slot].link.conn;
         let acked = self.say_done(slot, id, room, out);
         self.send_away(room_slot, &there, "kicked", out);
-        acked.and_then(|()| self.is_still(slot, conn))
+        acked
     }
 
     /// Answers `ban`: takes a user out of a room, and lets nobody of that name in for a while.
@@ -58,10 +57,9 @@ impl Hub {
             let message = format!("there are at most {most} bans");
             return self.refuse(slot, id, ErrorCode::BanLimit, message, out);
         }
-        let conn = self.state.sessions[slot].link.conn;
         let acked = self.say_done(slot, id, room, out);
         self.keep_out(room, user, span, out);
-        acked.and_then(|()| self.is_still(slot, conn))
+        acked
     }
 
     /// Answers `remove`: takes the data out of an entry, and appends an entry that says so.
@@ -194,11 +192,6 @@ impl Hub {
         let Some(id) = id else { return Ok(()) };
         let text = Reply::Done { id: id.raw(), room: room.as_str() }.text();
         self.tell(slot, text, out)
-    }
-
-    /// Whether `conn` still has the session in `slot`: who sends himself away may lose it.
-    fn is_still(&self, slot: u32, conn: ConnId) -> Result<(), Gone> {
-        if self.state.sessions.find(conn) == Some(slot) { Ok(()) } else { Err(Gone) }
     }
 
     /// Sets the bans' timer to the first end.

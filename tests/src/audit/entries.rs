@@ -1,5 +1,7 @@
 //! Entries, from a publish to everybody: the part of the auditor that knows cursors and echoes.
 
+use roundtable::Action;
+
 use super::frame::{Frame, Stands};
 use super::log::{Entry, digest};
 use super::session::SessionId;
@@ -23,6 +25,8 @@ impl Audit {
         self.record(room, log, item.seq, entry);
         if let Some(request) = self.request.as_mut().filter(|_| author.is_some()) {
             request.seen = true;
+            let slot = request.slot;
+            self.check_right(slot, Action::Publish, frame);
         }
         if known.is_none() && author.is_some() {
             self.logs[log as usize].unseen = false;
@@ -51,6 +55,8 @@ impl Audit {
             tells: false,
             bytes: 0,
         };
+        let slot = request.slot;
+        self.check_right(slot, Action::Publish, frame);
         let repeated = frame.duplicate == Some(true);
         self.check_key(log, seq, repeated, now_ms, frame);
         if repeated {
@@ -69,7 +75,7 @@ impl Audit {
         let said = match request.what {
             What::Publish => request.data.as_deref() == Some(data),
             What::Plain => true,
-            What::Join | What::Hello | What::Signal | What::Other => false,
+            What::Join | What::Hello | What::Signal | What::Moderate | What::Other => false,
         };
         let (_, user) = self.readers[request.slot].as_ref()?.user.as_ref()?;
         self.session_of(request.slot).filter(|_| said && user == from)

@@ -3,6 +3,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use roundtable::AdminAction;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -252,6 +255,14 @@ pub(crate) struct Asked<'a> {
     resume: Option<&'a RawValue>,
     #[serde(borrow)]
     key: Option<&'a RawValue>,
+    #[serde(borrow)]
+    room: Option<&'a RawValue>,
+    #[serde(borrow)]
+    user: Option<&'a RawValue>,
+    #[serde(borrow)]
+    for_ms: Option<&'a RawValue>,
+    #[serde(borrow)]
+    seq: Option<&'a RawValue>,
 }
 
 /// A place in a run of a log.
@@ -300,6 +311,23 @@ impl<'a> Asked<'a> {
     /// The session that a client comes back to.
     pub(crate) fn resume(&self) -> Option<String> {
         serde_json::from_str(self.resume?.get()).ok()
+    }
+
+    /// What a moderator asks for.
+    pub(crate) fn action(&self) -> Option<AdminAction> {
+        let room = || serde_json::from_str(self.room?.get()).ok();
+        let user = || serde_json::from_str(self.user?.get()).ok();
+        let number = |raw: Option<&RawValue>| raw?.get().parse().ok();
+        if self.is("kick") {
+            Some(AdminAction::Kick { room: Some(room()?), user: user()? })
+        } else if self.is("ban") {
+            let span = Duration::from_millis(number(self.for_ms)?);
+            Some(AdminAction::Ban { room: room()?, user: user()?, span })
+        } else if self.is("remove") {
+            Some(AdminAction::Remove { room: room()?, seq: number(self.seq)? })
+        } else {
+            None
+        }
     }
 
     pub(crate) fn before(&self) -> Option<Place> {

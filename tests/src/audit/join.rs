@@ -1,5 +1,6 @@
 //! Pages, joins and gaps: the part of the auditor that knows the table of `since`.
 
+use roundtable::Action;
 use serde_json::value::RawValue;
 
 use super::frame::{Frame, Place};
@@ -28,7 +29,12 @@ impl Audit {
             let reader = self.readers[request.slot].as_ref();
             reader.is_some_and(|reader| reader.rooms.iter().any(|member| member.room == room))
         });
-        if !again {
+        let reader = self.addressee.expect("somebody joined");
+        if !self.may(reader, Action::History, frame.room()) {
+            let nothing = given.is_none() && frame.recovered == Some(false) && frame.gap.is_none();
+            let told = frame.reason.is_none() || frame.reason.as_deref() == Some("forbidden");
+            hold!(self.checked, Permitted, nothing && told, "no history: {frame:?}");
+        } else if !again {
             let first = given.map(|(first, _)| first);
             match self.where_it_stands(frame.room()) {
                 Said::Of(since) => self.check_since(since.as_ref(), frame, head, first),
@@ -99,6 +105,7 @@ impl Audit {
         *members += 1;
         self.occupied += usize::from(*members == 1);
         let members = *members;
+        self.check_right(slot, Action::Join, frame);
         let reader = self.readers[slot].as_mut().expect("a live client");
         reader.rooms.push(Member { room, cursor: seq, echo, folded: Folded::Nothing });
         let rooms = reader.rooms.len();

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roundtable::{AdminAction, Timestamp};
+use roundtable::{Action, AdminAction, Timestamp};
 
-use super::Audit;
 use super::frame::{Frame, Item, Stands};
 use super::log::{Entry, REMOVED, digest};
+use super::{Audit, Note, What};
 use crate::invariant::hold;
 use crate::known::{LogId, RoomId};
 
@@ -55,6 +55,19 @@ impl Audit {
         self.moderation.decision = Some(action.clone());
     }
 
+    pub(super) fn is_moderating(&self) -> bool {
+        self.request.as_ref().is_some_and(|request| request.what == What::Moderate)
+    }
+
+    /// What a moderator asked for is acknowledged, before anything comes of it.
+    pub(super) fn note_moderated(&mut self, frame: &Frame<'_>) -> Note {
+        let request = self.request.as_ref().expect("it is moderating");
+        let (slot, action) = (request.slot, request.action.clone());
+        self.check_right(slot, Action::Moderate, frame);
+        self.decided(&action.expect("it is moderating"));
+        Note::default()
+    }
+
     /// The hub has done what was decided.
     pub(crate) fn done(&mut self) {
         let Some(action) = self.moderation.decision.take() else { return };
@@ -74,8 +87,11 @@ impl Audit {
     }
 
     /// Somebody is told that he is no longer in a room, without having asked for it.
-    pub(super) fn check_sent_away(&mut self, user: &str, frame: &Frame<'_>) {
+    pub(super) fn check_sent_away(&mut self, slot: usize, user: &str, frame: &Frame<'_>) {
         let Some(reason) = frame.reason.as_deref() else { return };
+        if reason == "forbidden" {
+            return self.check_shown_out(slot, frame);
+        }
         let decided = match &self.moderation.decision {
             Some(AdminAction::Kick { room: Some(room), user }) => Some(("kicked", room, user)),
             Some(AdminAction::Ban { room, user, .. }) => Some(("banned", room, user)),
@@ -95,6 +111,11 @@ impl Audit {
         let reader = self.readers[slot].as_ref();
         let name = reader.and_then(|reader| reader.user.as_ref());
         name.is_some_and(|(name, _)| name == user.as_str())
+    }
+
+    /// A new hub begins, which knows of no bans.
+    pub(crate) fn restarted(&mut self) {
+        self.moderation.bans.clear();
     }
 
     /// When the last ban ends.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use roundtable::{Config, Timestamp};
+use roundtable::{Action, Config, Timestamp};
 use std::time::Duration;
 
 use super::frame::{Frame, Listed, Members};
@@ -50,6 +50,8 @@ struct Roster {
 /// What one reader knows of a room.
 #[derive(Debug)]
 pub(super) enum Folded {
+    /// Nothing, which is all that its token allows.
+    Blind,
     /// Nothing.
     Nothing,
     /// What all know who were told everything up to this version.
@@ -194,6 +196,7 @@ impl Audit {
 
     /// A member of `room` is given a `presence`.
     pub(super) fn presence(&mut self, slot: usize, frame: &Frame<'_>) {
+        self.check_right(slot, Action::Presence, frame);
         let (room, version) = (self.known.room(frame.room()), frame.version());
         let log = self.known.last_log(room).expect("it was told");
         let member = self.member(slot, room, frame);
@@ -237,6 +240,13 @@ impl Audit {
         log: LogId,
         frame: &Frame<'_>,
     ) {
+        let may = self.may(slot, Action::Presence, frame.room());
+        let told = frame.members.is_some();
+        hold!(self.checked, Permitted, may == told, "slot {slot}, who is there: {frame:?}");
+        if !may {
+            self.member(slot, room, frame).folded = Folded::Blind;
+            return;
+        }
         let members = frame.members.as_ref();
         let members = members.unwrap_or_else(|| panic!("no members: {frame:?}"));
         let users = named(members);
@@ -259,6 +269,7 @@ impl Audit {
             let view = self.presence.view(log);
             let (version, shared) = (view.version, view.users.clone());
             let agrees = match &member.folded {
+                Folded::Blind => continue,
                 Folded::Nothing => false,
                 Folded::Shared(own) => *own == version,
                 Folded::Own { version: own, users } => {
@@ -312,7 +323,7 @@ impl Audit {
 impl Folded {
     fn version(&self) -> Option<u64> {
         match self {
-            Self::Nothing => None,
+            Self::Blind | Self::Nothing => None,
             Self::Shared(version) | Self::Own { version, .. } => Some(*version),
         }
     }

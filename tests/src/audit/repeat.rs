@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use roundtable::Config;
+use roundtable::{Action, Config};
 
 use super::frame::Frame;
-use super::session::SessionId;
 use super::{Audit, What};
 use crate::invariant::hold;
 use crate::known::LogId;
@@ -14,7 +13,7 @@ use crate::known::LogId;
 /// The entries that keys were acknowledged for.
 #[derive(Debug)]
 pub(super) struct Keys {
-    known: BTreeMap<(SessionId, LogId, String), Known>,
+    known: BTreeMap<(String, LogId, String), Known>,
     /// How many were acknowledged for the first time.
     count: u64,
     age_ms: u64,
@@ -60,10 +59,10 @@ impl Audit {
             assert!(!repeated, "repeats nothing: {frame:?}");
             return;
         };
-        let session = self.session_of(slot).expect("a client that publishes has a session");
+        let owner = self.owner_of_keys(slot).expect("a client that publishes has a session");
         let keys = &mut self.keys;
         let number = keys.count;
-        let id = (session, log, key);
+        let id = (owner, log, key);
         let known = keys.known.get(&id).filter(|known| known.at_ms + keys.age_ms > now_ms);
         let known = known.cloned();
         // Keys of publishes without an id fill the table, too.
@@ -93,12 +92,14 @@ impl Audit {
         let request = self.request.as_ref().filter(|_| self.is_signal());
         let request = request.unwrap_or_else(|| panic!("nobody said {frame:?}"));
         let reader = self.readers[request.slot].as_ref().expect("a live client");
+        let slot = request.slot;
         let user = reader.user.as_ref().map(|(_, user)| user.as_str());
         let same = user == Some(from)
             && request.data.as_deref() == Some(data)
             && request.key.as_deref() == frame.key.as_deref()
             && frame.ttl_ms == Some(self.keys.ttl_ms);
         hold!(self.checked, SignalsPass, same, "{request:?} became {frame:?}");
+        self.check_right(slot, Action::Signal, frame);
     }
 
     /// A signal is given to others who have read everything in its room.

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use roundtable::Claims;
+
 use super::frame::{Frame, Place};
 use super::{Audit, Reader, Request, What};
 use crate::invariant::hold;
@@ -26,6 +28,8 @@ struct Session {
     over: bool,
     /// Under which name.
     user: String,
+    /// What its token says.
+    claims: Option<Box<Claims>>,
     /// Where it was when its connection was lost, and whether it wanted its own messages back.
     rooms: Vec<(RoomId, bool)>,
 }
@@ -44,7 +48,7 @@ impl Sessions {
 }
 
 /// The codes that leave a session to be come back to.
-const LOST: [u64; 4] = [4000, 4001, 4003, 4503];
+const LOST: [u64; 5] = [4000, 4001, 4003, 4010, 4503];
 
 /// What a client says of where it stands.
 pub(super) enum Said {
@@ -81,6 +85,9 @@ impl Audit {
             hold!(self.checked, OwnSession, own && free, "{session:?}, {request:?}: {frame:?}");
             request.owed = core::mem::take(&mut session.rooms);
             session.connected = true;
+            // Who comes back without a token goes by the one of before.
+            reader.claims = reader.claims.take().or_else(|| session.claims.clone());
+            session.claims.clone_from(&reader.claims);
             if let Some(left) = reader.session.replace(id) {
                 (sessions.all[left as usize].connected, sessions.all[left as usize].over) =
                     (false, true);
@@ -89,6 +96,7 @@ impl Audit {
             let fresh = if is_new { reader.session.is_none() } else { reader.session == Some(id) };
             hold!(self.checked, OwnSession, fresh, "another one's: {frame:?}");
             session.connected = true;
+            session.claims.clone_from(&reader.claims);
             reader.session = Some(id);
         }
     }
@@ -122,7 +130,9 @@ impl Audit {
             (What::Hello, None) => Said::Nothing,
             (What::Hello, Some(places)) => Said::Of(places.get(room).cloned()),
             (What::Join, _) => Said::Of(request.since.clone()),
-            (What::Publish | What::Plain | What::Signal | What::Other, _) => Said::Of(None),
+            (What::Publish | What::Plain | What::Signal | What::Moderate | What::Other, _) => {
+                Said::Of(None)
+            }
         }
     }
 

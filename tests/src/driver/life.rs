@@ -99,6 +99,13 @@ impl<M: Subject, O: Observer> Driver<M, O> {
                 hold!(self.audit.checked, Bounded, fair, "{conn:?} closed at {reported} bytes");
             }
             CloseCode::Drain => self.check_drain_close(slot),
+            CloseCode::AuthExpired => {
+                let end = self.audit.expires_ms(slot).map(|end| end - self.origin.wall_clock_ms);
+                let end = end.map(|end| Timestamp::from_millis(end) + self.config.auth_grace);
+                let due =
+                    end.is_some_and(|end| if punctual { end == self.now } else { end <= self.now });
+                hold!(self.audit.checked, ExactTimes, due, "{conn:?} is closed at {:?}", self.now);
+            }
             CloseCode::Kicked => {
                 let decided = self.audit.is_kicked(slot);
                 hold!(self.audit.checked, Moderated, decided, "{conn:?} is closed with 4504");
@@ -109,7 +116,6 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             | CloseCode::BadUtf8
             | CloseCode::TooBig
             | CloseCode::TryLater
-            | CloseCode::AuthExpired
             | CloseCode::AuthRevoked
             | CloseCode::RateLimited
             | CloseCode::Unauthorized

@@ -4,10 +4,11 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use roundtable::{Command, ConnId, Event, Origin, Recipients, Timestamp, frame_len};
+use roundtable::{Auth, Command, ConnId, Event, Origin, Recipients, Timestamp, Verdict, frame_len};
 
 use super::{Driver, Observer, SLOT_BITS, What};
 use crate::audit::{Frame, Kind};
+use crate::generator::claims;
 use crate::invariant::hold;
 use crate::socket::rates;
 use crate::subject::Subject;
@@ -44,6 +45,9 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         for command in &commands {
             passed |= self.carry_out(command);
         }
+        while let Some(conn) = self.to_verify.pop() {
+            passed |= self.verify(conn);
+        }
         if !is_live {
             let nothing = commands.iter().all(|command| *command == Command::Drained);
             hold!(self.audit.checked, KnownConnections, nothing, "{event:?} gave {commands:?}");
@@ -75,7 +79,11 @@ impl<M: Subject, O: Observer> Driver<M, O> {
                 socket.note_ping();
                 socket.pinged_at = Some(awake);
             }
-            Command::Verify { .. } => panic!("{command:?} though `auth` is off"),
+            Command::Verify { conn, .. } => {
+                assert!(self.config.auth != Auth::Off, "{command:?} though `auth` is off");
+                self.named(*conn, command);
+                self.to_verify.push(*conn);
+            }
             Command::Close { conn, code, queue } => {
                 let slot = self.named(*conn, command);
                 self.close(slot, *code, *queue);
@@ -89,10 +97,31 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         false
     }
 
+    /// Says at once what a token is worth: every other one is the client's own.
+    fn verify(&mut self, conn: ConnId) -> bool {
+        let slot = slot_of(conn);
+        let now_ms = self.origin.wall_clock_ms + self.now_ms();
+        self.verified += 1;
+        let client = self.socket(slot).client.filter(|_| self.verified.is_multiple_of(2));
+        let claims = client.and_then(|client| claims(client, now_ms));
+        self.audit.shown(slot, claims.clone());
+        let verdict = claims.map_or(Verdict::Invalid, Verdict::Valid);
+        let (event, mut commands) = (Event::Verified { conn, verdict }, Vec::new());
+        self.machine.handle(self.now, event.clone(), &mut commands);
+        let mut passed = false;
+        for command in &commands {
+            passed |= self.carry_out(command);
+        }
+        self.observer.observe(self.now, &event, &commands);
+        self.audit.nothing_shown();
+        passed
+    }
+
     fn deliver(&mut self, to: &Recipients, text: &str, command: &Command) -> bool {
         let frame = Frame::read(text);
         let now_ms = self.origin.wall_clock_ms + self.now_ms();
-        let note = self.audit.told(&frame, text, now_ms);
+        let first = to.iter().next().map(slot_of);
+        let note = self.audit.told(&frame, text, now_ms, first);
         let gaps = frame.kind == Kind::Gap || frame.gap.is_some();
         let bytes = frame_len(text.len());
         self.sends += 1;
@@ -145,7 +174,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         }
     }
 
-    fn now_ms(&self) -> u64 {
+    pub(super) fn now_ms(&self) -> u64 {
         u64::try_from(self.now.since_start().as_millis()).expect("few millions of years")
     }
 
@@ -344,6 +373,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         self.figures.restarts += 1;
         let seed = self.origin.seed + self.figures.restarts;
         self.machine = M::begin(self.config.clone(), Origin { seed, ..self.origin });
+        self.audit.restarted();
         self.observer.restarted();
     }
 }

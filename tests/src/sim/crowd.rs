@@ -10,8 +10,9 @@ use fastrand::Rng;
 use super::Plan;
 use super::swarm::{Habit, Swarm};
 use crate::generator::{
-    CROWD_ROOMS, Decision, EpochChoice, Frame, Id, NAMES, ODD, Reading, SeqChoice, Since, Step,
+    CROWD_ROOMS, Decision, EpochChoice, Frame, Id, NAMES, Reading, SeqChoice, Since, Step,
 };
+use crate::odd::ODD;
 
 /// The steps of a plan, in order.
 #[derive(Debug)]
