@@ -1,11 +1,14 @@
 //! A network that misbehaves: it stands between a client and a server on loopback, and plays one
-//! fault on every connection that goes through it.
+//! fault on every connection that goes through it. Whoever holds it can have it stand still as well.
 //!
 //! What it does to the streams of bytes, and at which byte, is drawn from a seed; how long anything
 //! takes is the system's affair. Where a reader finds several pieces in one read, it was late: the
 //! proxy writes each by itself, and cannot make anybody read in time. This file does not know what
 //! the bytes mean.
 
+mod frost;
+
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
@@ -21,6 +24,7 @@ use smol::{Async, LocalExecutor, Timer, channel, future};
 use socket2::SockRef;
 
 use crate::conformance::BACKSTOP;
+use frost::{Flow, Frost};
 
 /// The variable that gives the seed of a run that is to be repeated.
 pub const SEED: &str = "ROUNDTABLE_PROXY_SEED";
@@ -105,6 +109,9 @@ pub enum Fault {
 /// accepted, and what.
 pub type Overheard = (u64, Vec<u8>);
 
+/// Another flow, and who is told when it has begun.
+type Order = (Flow, mpsc::Sender<()>);
+
 /// A proxy that runs. It ends, and everything that goes through it, when it is dropped, and by
 /// itself after a few minutes.
 pub struct Proxy {
@@ -112,7 +119,7 @@ pub struct Proxy {
     /// What is held goes on once this is gone.
     hold: Option<channel::Sender<Infallible>>,
     /// The proxy ends once this is gone.
-    life: Option<channel::Sender<Infallible>>,
+    orders: Option<channel::Sender<Order>>,
     played: mpsc::Receiver<()>,
     thread: Option<JoinHandle<()>>,
 }
@@ -154,22 +161,19 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let addr = listener.local_addr().expect("a port");
         let (hold, gate) = channel::bounded(1);
-        let (life, lived) = channel::bounded::<Infallible>(1);
+        let (orders, ordered) = channel::unbounded();
         let (tell, played) = mpsc::channel();
-        let path = Path { server, fault, seed, ear, gate, played: tell };
+        let frost = Frost::default();
+        let path = Path { server, fault, seed, ear, gate, played: tell, frost };
         let run = move || {
-            let ended = async {
-                // It is never sent to, so it waits until the proxy is dropped.
-                let _dropped = lived.recv().await;
-            };
             let too_old = async {
                 Timer::after(4 * BACKSTOP).await;
             };
-            smol::block_on(future::or(future::or(ended, too_old), path.serve(listener)));
+            smol::block_on(future::or(too_old, path.serve(listener, ordered)));
         };
         let thread = thread::Builder::new().name("proxy".to_owned()).spawn(run);
         let thread = Some(thread.expect("a thread"));
-        Self { addr, hold: Some(hold), life: Some(life), played, thread }
+        Self { addr, hold: Some(hold), orders: Some(orders), played, thread }
     }
 
     /// Where clients connect.
@@ -191,11 +195,47 @@ impl Proxy {
     pub fn go_on(&mut self) {
         self.hold = None;
     }
+
+    /// From now on nothing passes, in either direction and on any connection, and no end is told: a
+    /// cable that was pulled.
+    ///
+    /// # Panics
+    ///
+    /// If the proxy has ended.
+    pub fn freeze(&self) {
+        self.order(Flow::Nothing);
+    }
+
+    /// What comes from now on passes, and the connections of before stand still: another network
+    /// than the one that was lost.
+    ///
+    /// # Panics
+    ///
+    /// If the proxy has ended.
+    pub fn pass_what_is_new(&self) {
+        self.order(Flow::WhatIsNew);
+    }
+
+    /// Lets everything go on that stands still.
+    ///
+    /// # Panics
+    ///
+    /// If the proxy has ended.
+    pub fn thaw(&self) {
+        self.order(Flow::Everything);
+    }
+
+    fn order(&self, flow: Flow) {
+        let orders = self.orders.as_ref().expect("it is there until it is dropped");
+        let (tell, obeyed) = mpsc::channel();
+        orders.try_send((flow, tell)).expect("the proxy runs");
+        obeyed.recv_timeout(BACKSTOP).expect("the proxy obeys");
+    }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.life = None;
+        self.orders = None;
         if let Some(thread) = self.thread.take() {
             // A proxy that panicked has failed its test by its silence.
             let _panicked = thread.join();
@@ -217,6 +257,7 @@ struct Path {
     ear: Option<mpsc::Sender<Overheard>>,
     gate: channel::Receiver<Infallible>,
     played: mpsc::Sender<()>,
+    frost: Frost,
 }
 
 /// What ends both directions of a connection.
@@ -224,19 +265,29 @@ struct Path {
 struct Broken(Cut);
 
 impl Path {
-    async fn serve(self, listener: TcpListener) {
+    /// Serves until nobody is left who could give an order.
+    async fn serve(self, listener: TcpListener, orders: channel::Receiver<Order>) {
         let path = Rc::new(self);
         let executor = LocalExecutor::new();
+        let accepted = Cell::new(0);
         let accept = async {
             let listener = Async::new(listener).expect("a socket that can be waited for");
-            for number in 0..MOST_CONNECTIONS {
+            while accepted.get() < MOST_CONNECTIONS {
                 let Ok((client, _)) = listener.accept().await else { break };
+                let number = accepted.replace(accepted.get() + 1);
                 executor.spawn(Rc::clone(&path).connect(number, client)).detach();
             }
             drop(listener);
             future::pending::<()>().await;
         };
-        executor.run(accept).await;
+        let obey = async {
+            while let Ok((flow, tell)) = orders.recv().await {
+                path.frost.set(flow, accepted.get());
+                // Whoever gave the order waits for it.
+                let _unheard = tell.send(());
+            }
+        };
+        executor.run(future::or(obey, accept)).await;
     }
 
     async fn connect(self: Rc<Self>, number: u64, client: Async<TcpStream>) {
@@ -297,6 +348,7 @@ impl Path {
             if left.is_empty() {
                 let most = course.to_its_place().min(BUFFER_BYTES);
                 let read = from.read(&mut buffer[..most]).await;
+                self.frost.is_over(number).await;
                 let count = read.map_err(|_reset| Broken(Cut::Reset))?;
                 left = &buffer[..count];
                 if count == 0 {
@@ -306,6 +358,7 @@ impl Path {
             }
             let piece = left.split_off(..course.piece(left.len())).expect("a piece of it");
             wait(course.held_back()).await;
+            self.frost.is_over(number).await;
             if let Some(ear) = self.ear.as_ref().filter(|_| way == Way::Down) {
                 let _unheard = ear.send((number, piece.to_vec()));
             }

@@ -50,6 +50,14 @@ fn exactly(mut from: &TcpStream, len: usize) -> Vec<u8> {
     found
 }
 
+/// Asserts that nothing has come.
+fn assert_silent(mut end: &TcpStream) {
+    end.set_nonblocking(true).expect("an open socket");
+    let held = end.read(&mut [0]).expect_err("nothing passes");
+    assert_eq!(held.kind(), ErrorKind::WouldBlock);
+    end.set_nonblocking(false).expect("an open socket");
+}
+
 #[test]
 fn every_fault_that_loses_nothing_passes_on_the_same_bytes_and_the_end() {
     let hold = Duration::from_millis(1);
@@ -137,12 +145,45 @@ fn what_is_held_goes_on_when_it_is_told_to() {
     server.write_all(b"before and behind").expect("an open socket");
     assert_eq!(exactly(&client, 4), b"befo");
     proxy.wait_until_played();
-    client.set_nonblocking(true).expect("an open socket");
-    let held = (&client).read(&mut [0]).expect_err("nothing passes");
-    assert_eq!(held.kind(), ErrorKind::WouldBlock);
-    client.set_nonblocking(false).expect("an open socket");
+    assert_silent(&client);
     proxy.go_on();
     assert_eq!(exactly(&client, 13), b"re and behind");
+}
+
+#[test]
+fn what_is_frozen_loses_nothing_and_what_is_new_may_pass_it() {
+    let (listener, addr) = listen();
+    let proxy = Proxy::start(addr, Fault::None, seed());
+    let connect = || {
+        let client = TcpStream::connect(proxy.addr()).expect("the proxy listens");
+        let (server, _) = listener.accept().expect("the proxy connects");
+        [client, server].map(|end| {
+            end.set_read_timeout(Some(BACKSTOP)).expect("a time-out that is not zero");
+            end
+        })
+    };
+    let [mut old_client, mut old_server] = connect();
+    old_client.write_all(b"before").expect("an open socket");
+    assert_eq!(exactly(&old_server, 6), b"before");
+
+    proxy.freeze();
+    let [mut client, server] = connect();
+    client.write_all(b"into the frost").expect("an open socket");
+    old_client.write_all(b"up").expect("an open socket");
+    old_server.write_all(b"down").expect("an open socket");
+    // Not even the end of a connection is told.
+    old_server.shutdown(Shutdown::Write).expect("an open socket");
+
+    proxy.pass_what_is_new();
+    let [mut new_client, new_server] = connect();
+    new_client.write_all(b"new").expect("an open socket");
+    assert_eq!(exactly(&new_server, 3), b"new");
+    [&old_client, &old_server, &client, &server].into_iter().for_each(assert_silent);
+
+    proxy.thaw();
+    assert_eq!(exactly(&server, 14), b"into the frost");
+    assert_eq!(exactly(&old_server, 2), b"up");
+    assert_eq!(read(&old_client), (b"down".to_vec(), None));
 }
 
 #[test]
