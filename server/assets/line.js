@@ -4,6 +4,8 @@
 
 /** A server that is asked something and says nothing for so long cannot be reached. */
 export const SILENCE_MS = 10000;
+/** After so long without a word the server is asked for one: a page sees no pings of the socket. */
+export const QUIET_MS = 20000;
 /** A connection that held for so long was a good one: the next loss is not one of a series. */
 export const SETTLED_MS = 5000;
 const FIRST_WAIT_MS = 500;
@@ -25,12 +27,13 @@ const LONGEST_WAIT_MS = 15000;
  *   may get without the code of the close
  */
 
-/** @typedef {"retry" | "silence" | "settled"} TimerName */
+/** @typedef {"retry" | "silence" | "settled" | "quiet"} TimerName */
 
 /**
  * `open`, `close` and `nudge` (after a sleep, or on another network) are the user's; `asked`, `heard`,
  * `welcomed`, `bye` and `closed` the connection's; the others the timers'. `chance` is from 0 to 1.
- * @typedef {{kind: "open" | "close" | "nudge" | "asked" | "heard" | "welcomed" | "settled" | "retry"}
+ * @typedef {{kind: "open" | "close" | "nudge" | "asked" | "heard" | "welcomed" | "settled" | "retry"
+ *   | "quiet"}
  *   | {kind: "bye", code: number, after_ms?: number}
  *   | {kind: "closed", code: number, chance: number}
  *   | {kind: "silence", chance: number}} LineEvent
@@ -69,6 +72,7 @@ export function step(state, event) {
     case "heard": return isConnected ? unexpect(state) : still(state);
     case "welcomed": return state.phase === "connecting" ? welcome(state) : still(state);
     case "settled": return state.phase === "online" ? still({ ...state, attempts: 0 }) : still(state);
+    case "quiet": return state.phase === "online" ? ask(state) : still(state);
     case "bye": return isConnected ? still({ ...state, farewell: event }) : still(state);
     case "closed": return isConnected ? lose(state, event.code, event.chance) : still(state);
     case "silence": {
@@ -78,6 +82,9 @@ export function step(state, event) {
     }
   }
 }
+
+/** @type {LineEffect} */
+const LISTEN = Object.freeze({ kind: "start", timer: "quiet", afterMs: QUIET_MS });
 
 /** @param {LineState} state @returns {Step} */
 const still = (state) => ({ state, effects: [] });
@@ -91,7 +98,7 @@ function connect(state) {
 /** @param {LineState} state @param {boolean} isConnected @returns {Step} */
 function close(state, isConnected) {
   /** @type {LineEffect[]} */
-  const effects = ["retry", "silence", "settled"].map((timer) => (
+  const effects = ["retry", "silence", "settled", "quiet"].map((timer) => (
     { kind: "stop", timer: /** @type {TimerName} */ (timer) }
   ));
   if (isConnected) effects.push({ kind: "hangUp", code: 1000 });
@@ -105,7 +112,11 @@ function close(state, isConnected) {
  */
 function nudge(state) {
   if (state.phase === "waiting") return state.isBidden ? still(state) : connect(state);
-  if (state.phase !== "online") return still(state);
+  return state.phase === "online" ? ask(state) : still(state);
+}
+
+/** @param {LineState} state @returns {Step} */
+function ask(state) {
   const { state: expecting, effects } = expect(state);
   return { state: expecting, effects: [{ kind: "ping" }, ...effects] };
 }
@@ -122,14 +133,16 @@ function expect(state) {
 
 /** @param {LineState} state @returns {Step} */
 function unexpect(state) {
-  if (!state.isExpecting) return still(state);
-  return { state: { ...state, isExpecting: false }, effects: [{ kind: "stop", timer: "silence" }] };
+  /** @type {LineEffect[]} */
+  const effects = state.isExpecting ? [{ kind: "stop", timer: "silence" }] : [];
+  if (state.phase === "online") effects.push(LISTEN);
+  return { state: { ...state, isExpecting: false }, effects };
 }
 
 /** @param {LineState} state @returns {Step} */
 function welcome(state) {
   const start = /** @type {LineEffect} */ ({ kind: "start", timer: "settled", afterMs: SETTLED_MS });
-  return { state: { ...state, phase: "online" }, effects: [start] };
+  return { state: { ...state, phase: "online" }, effects: [start, LISTEN] };
 }
 
 /** @param {LineState} state @param {number} code @param {number} chance @returns {Step} */
@@ -139,6 +152,7 @@ function lose(state, code, chance) {
   const effects = [
     { kind: "stop", timer: "silence" },
     { kind: "stop", timer: "settled" },
+    { kind: "stop", timer: "quiet" },
     { kind: "lost", code: state.farewell?.code ?? code, afterMs },
   ];
   if (afterMs === null) return { state: { ...IDLE, phase: "over" }, effects };

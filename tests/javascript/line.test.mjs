@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { IDLE, SETTLED_MS, SILENCE_MS, step } from "../../server/assets/line.js";
+import { IDLE, QUIET_MS, SETTLED_MS, SILENCE_MS, step } from "../../server/assets/line.js";
 
 const HALF = 0.5;
 
@@ -36,7 +36,25 @@ test("a word ends the silence, and a welcome begins the time of proof", () => {
   assert.deepEqual(kinds(heard), ["stop silence"]);
   const welcomed = play(heard.state, "welcomed");
   assert.equal(welcomed.state.phase, "online");
-  assert.deepEqual(welcomed.effects, [{ kind: "start", timer: "settled", afterMs: SETTLED_MS }]);
+  assert.deepEqual(welcomed.effects, [
+    { kind: "start", timer: "settled", afterMs: SETTLED_MS },
+    { kind: "start", timer: "quiet", afterMs: QUIET_MS },
+  ]);
+});
+
+test("where nobody says anything it asks, and a line that stands still is given up", () => {
+  const quiet = play(online(), "quiet");
+  assert.deepEqual(kinds(quiet), ["ping", "start silence"]);
+  const answered = play(quiet.state, "asked", "heard");
+  assert.deepEqual(kinds(answered), ["stop silence", "start quiet"]);
+  const frozen = play(quiet.state, { kind: "silence", chance: HALF });
+  assert.deepEqual([frozen.effects[0].kind, frozen.state.phase], ["hangUp", "waiting"]);
+  assert.deepEqual(kinds(play(frozen.state, "quiet")), []);
+});
+
+test("every word puts off the question", () => {
+  assert.deepEqual(kinds(play(online(), "heard")), ["start quiet"]);
+  assert.deepEqual(kinds(play(IDLE, "open", "heard", "heard")), []);
 });
 
 test("one question more does not put off the end of the silence", () => {
@@ -47,7 +65,9 @@ test("one question more does not put off the end of the silence", () => {
 
 test("silence hangs up and comes back", () => {
   const silent = play(online(), "asked", { kind: "silence", chance: HALF });
-  assert.deepEqual(kinds(silent), ["hangUp", "stop silence", "stop settled", "lost", "start retry"]);
+  assert.deepEqual(kinds(silent), [
+    "hangUp", "stop silence", "stop settled", "stop quiet", "lost", "start retry",
+  ]);
   assert.equal(silent.state.phase, "waiting");
   assert.deepEqual(kinds(play(silent.state, "retry")), ["stop retry", "connect", "start silence"]);
 });
@@ -88,7 +108,7 @@ test("4000 to 4499 come back, 4500 to 4999 do not, whether bye or the close says
     for (const over of [play(online(), closed(code)), play(online(), bye(code), closed(1006))]) {
       assert.equal(over.state.phase, "over", code);
       assert.equal(wait(over), null);
-      assert.deepEqual(kinds(over), ["stop silence", "stop settled", "lost"]);
+      assert.deepEqual(kinds(over), ["stop silence", "stop settled", "stop quiet", "lost"]);
       assert.deepEqual(kinds(play(over.state, "retry", "nudge")), []);
       assert.equal(play(over.state, "open").state.phase, "connecting");
     }
@@ -117,6 +137,7 @@ test("close ends everything, whatever there is", () => {
     const ended = play(state, "close");
     assert.deepEqual(ended.state, IDLE);
     assert.deepEqual(kinds(ended).slice(0, 3), ["stop retry", "stop silence", "stop settled"]);
+    assert.ok(kinds(ended).includes("stop quiet"));
     assert.equal(kinds(ended).includes("hangUp"), state === connecting || state.phase === "online");
     assert.deepEqual(kinds(play(ended.state, "retry", "settled", closed(1006))), []);
   }
@@ -124,7 +145,7 @@ test("close ends everything, whatever there is", () => {
 
 test("any events in any order: one socket at most, one timer of a name at most, and never stuck", () => {
   const alphabet = [
-    "open", "close", "nudge", "asked", "heard", "welcomed", "settled", "retry",
+    "open", "close", "nudge", "asked", "heard", "welcomed", "settled", "retry", "quiet",
     bye(4002, 10), bye(4504), closed(1006), { kind: "silence", chance: HALF },
   ];
   const seen = new Map([[JSON.stringify(IDLE), { state: IDLE, running: new Set(), sockets: 0 }]]);
@@ -134,10 +155,13 @@ test("any events in any order: one socket at most, one timer of a name at most, 
     assert.equal(sockets, isLive ? 1 : 0, JSON.stringify(state));
     assert.equal(running.has("retry"), state.phase === "waiting", JSON.stringify(state));
     assert.equal(running.has("silence"), state.isExpecting, JSON.stringify(state));
+    // Whoever is online waits for a word, or is going to ask for one.
+    const isListening = running.has("quiet");
+    assert.ok(state.phase === "online" ? isListening || state.isExpecting : !isListening, JSON.stringify(state));
     for (const event of alphabet) {
       const { kind } = typeof event === "string" ? { kind: event } : event;
       // A timer that does not run does not ring.
-      if (["retry", "silence", "settled"].includes(kind) && !running.has(kind)) continue;
+      if (["retry", "silence", "settled", "quiet"].includes(kind) && !running.has(kind)) continue;
       const timers = new Set(running);
       timers.delete(kind);
       const next = play(state, event);
