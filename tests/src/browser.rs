@@ -210,6 +210,17 @@ impl Window<'_> {
         ));
     }
 
+    /// Has the timers that the page sets from now on ring earlier: a minute is over in `60 / times`
+    /// seconds.
+    pub fn hasten(&self, times: u32) {
+        self.evaluate(&format!(
+            "{{
+                const set = setTimeout;
+                window.setTimeout = (act, ms = 0) => set(act, ms / {times});
+            }}"
+        ));
+    }
+
     /// Writes `text` into the field `selector`, as a person would, and presses Enter.
     pub fn enter(&self, selector: &str, text: &str) {
         self.evaluate(&format!("document.querySelector({selector:?}).focus()"));

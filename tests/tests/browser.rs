@@ -4,21 +4,34 @@
 //! failure, `ROUNDTABLE_BROWSER=/path/to/chromium` names one.
 
 use std::io::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
 use std::{env, io};
 
 use roundtable_tests::browser::{self, Browser, Window};
 use roundtable_tests::conformance::servers::on_smol;
 use roundtable_tests::conformance::{Server, settings};
+use roundtable_tests::proxy::{Fault, Proxy, seed};
 use serde_json::json;
 
 /// Enters the page at `server` under a name.
 fn enter<'a>(browser: &'a Browser, server: &Server, name: &str) -> Window<'a> {
-    let window = browser.open(&format!("http://{}/?name={name}&room=lobby", server.addr));
-    window.wait_until("document.querySelector('#room').value === 'lobby'");
-    window.enter("#room", "lobby");
-    window.wait_until("document.querySelector('#state').dataset.state === 'online'");
-    window.wait_until(&format!("document.querySelector('#me').textContent === '{name}'"));
+    let window = at_the_door(browser, server.addr, name);
+    go_in(&window, name);
     window
+}
+
+/// The page before its form is sent.
+fn at_the_door<'a>(browser: &'a Browser, addr: SocketAddr, name: &str) -> Window<'a> {
+    let window = browser.open(&format!("http://{addr}/?name={name}&room=lobby"));
+    window.wait_until("document.querySelector('#room').value === 'lobby'");
+    window
+}
+
+fn go_in(window: &Window<'_>, name: &str) {
+    window.enter("#room", "lobby");
+    is(window, "online");
+    window.wait_until(&format!("document.querySelector('#me').textContent === '{name}'"));
 }
 
 fn sees(window: &Window<'_>, text: &str) {
@@ -33,8 +46,27 @@ fn shown(window: &Window<'_>) -> serde_json::Value {
     window.evaluate("[...document.querySelectorAll('#log .words')].map((line) => line.textContent)")
 }
 
+/// Waits until these are shown as those who are here.
+fn has(window: &Window<'_>, people: &[&str]) {
+    let people = json!(people.join(" "));
+    window.wait_until(&format!(
+        "[...document.querySelectorAll('#people li')].map((one) => one.textContent).join(' ') \
+         === {people}"
+    ));
+}
+
 fn is(window: &Window<'_>, state: &str) {
     window.wait_until(&format!("document.querySelector('#state').dataset.state === '{state}'"));
+}
+
+/// A server that soon takes a silent line for lost, and tells others at once.
+fn impatient() -> Server {
+    let mut settings = settings();
+    settings.hub.ping_after = Duration::from_secs(1);
+    settings.hub.pong_wait = Duration::from_secs(2);
+    settings.hub.presence_linger = Duration::from_millis(20);
+    settings.hub.presence_tick = Duration::from_millis(20);
+    on_smol(&settings)
 }
 
 /// A browser, or word that the test is left out.
@@ -129,5 +161,80 @@ fn two_windows_chat_and_come_back_after_a_restart() {
     ]);
     assert_eq!(shown(&ann), all);
     assert_eq!(shown(&bob), all);
+    server.shut();
+}
+
+#[test]
+fn a_line_that_stood_still_is_come_back_from_to_what_was_said() {
+    let Some(browser) = start() else { return };
+    let server = impatient();
+    let network = Proxy::start(server.addr, Fault::None, seed());
+    let ann = at_the_door(&browser, network.addr(), "ann");
+    go_in(&ann, "ann");
+    let bob = enter(&browser, &server, "bob");
+    has(&ann, &["ann", "bob"]);
+    ann.enter("#text", "Is this on?");
+    sees(&bob, "Is this on?");
+
+    network.freeze();
+    bob.enter("#text", "Yes, it is");
+    ann.enter("#text", "Said into the frozen line");
+    has(&bob, &["bob"]);
+    bob.enter("#text", "Where is she?");
+    sees(&bob, "Where is she?");
+    assert_eq!(shown(&ann), json!(["Is this on?"]));
+
+    network.thaw();
+    has(&bob, &["ann", "bob"]);
+    sees(&bob, "Said into the frozen line");
+    ann.enter("#text", "Here I am");
+    sees(&bob, "Here I am");
+    bob.enter("#text", "There you are");
+    let all = json!([
+        "Is this on?",
+        "Yes, it is",
+        "Where is she?",
+        "Said into the frozen line",
+        "Here I am",
+        "There you are",
+    ]);
+    for window in [&ann, &bob] {
+        sees(window, "There you are");
+        has(window, &["ann", "bob"]);
+        assert_eq!(shown(window), all);
+    }
+    server.shut();
+}
+
+#[test]
+fn who_says_nothing_notices_a_line_that_stands_still_for_good() {
+    let Some(browser) = start() else { return };
+    let server = impatient();
+    let network = Proxy::start(server.addr, Fault::None, seed());
+    let ann = at_the_door(&browser, network.addr(), "ann");
+    ann.hasten(10);
+    go_in(&ann, "ann");
+    let bob = enter(&browser, &server, "bob");
+    bob.enter("#text", "Good evening");
+    sees(&ann, "Good evening");
+
+    network.freeze();
+    bob.enter("#text", "Anybody here?");
+    has(&bob, &["bob"]);
+    is(&ann, "offline");
+    bob.enter("#text", "Nobody, then");
+    sees(&bob, "Nobody, then");
+    network.pass_what_is_new();
+    has(&bob, &["ann", "bob"]);
+    sees(&ann, "Nobody, then");
+
+    // What was on its way on the old lines is nobody's any more.
+    network.thaw();
+    bob.enter("#text", "There you are");
+    let all = json!(["Good evening", "Anybody here?", "Nobody, then", "There you are"]);
+    for window in [&ann, &bob] {
+        sees(window, "There you are");
+        assert_eq!(shown(window), all);
+    }
     server.shut();
 }
