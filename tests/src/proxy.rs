@@ -8,7 +8,7 @@
 
 mod frost;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
@@ -20,7 +20,7 @@ use std::{env, fmt};
 
 use fastrand::Rng;
 use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use smol::{Async, LocalExecutor, Timer, channel, future};
+use smol::{Async, LocalExecutor, Task, Timer, channel, future};
 use socket2::SockRef;
 
 use crate::conformance::BACKSTOP;
@@ -270,12 +270,15 @@ impl Path {
         let path = Rc::new(self);
         let executor = LocalExecutor::new();
         let accepted = Cell::new(0);
+        let tasks = RefCell::new(Vec::new());
         let accept = async {
             let listener = Async::new(listener).expect("a socket that can be waited for");
             while accepted.get() < MOST_CONNECTIONS {
                 let Ok((client, _)) = listener.accept().await else { break };
                 let number = accepted.replace(accepted.get() + 1);
-                executor.spawn(Rc::clone(&path).connect(number, client)).detach();
+                let mut tasks = tasks.borrow_mut();
+                tasks.retain(|task: &Task<()>| !task.is_finished());
+                tasks.push(executor.spawn(Rc::clone(&path).connect(number, client)));
             }
             drop(listener);
             future::pending::<()>().await;
@@ -287,7 +290,14 @@ impl Path {
                 let _unheard = tell.send(());
             }
         };
-        executor.run(future::or(obey, accept)).await;
+        let serve = async {
+            future::or(obey, accept).await;
+            // An executor that is dropped while the system wakes one of its tasks may keep it.
+            for task in tasks.take() {
+                task.cancel().await;
+            }
+        };
+        executor.run(serve).await;
     }
 
     async fn connect(self: Rc<Self>, number: u64, client: Async<TcpStream>) {
