@@ -27,6 +27,7 @@ use roundtable_server::Settings;
 
 pub use client::Client;
 pub use raw::{Raw, RawFrame};
+pub use tokens::Desk;
 
 use crate::proxy::{Fault, Proxy};
 use servers::Ear;

@@ -9,8 +9,9 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::{env, io, thread};
 
+use roundtable::Auth;
 use roundtable_tests::conformance::servers::RUNTIMES;
-use roundtable_tests::conformance::{BACKSTOP, Client, Runtime, settings};
+use roundtable_tests::conformance::{BACKSTOP, Client, Desk, Runtime, settings};
 use serde_json::{Value, json};
 
 /// A program that takes a WebSocket address, and then lines in and lines out.
@@ -89,6 +90,14 @@ impl Session {
         assert_eq!(frame["type"], kind, "{frame}");
         frame
     }
+
+    /// Says a frame, and takes the answer.
+    fn ask(&mut self, frame: &Value, kind: &str) -> Value {
+        self.say(&frame.to_string());
+        let answer = self.expect(kind);
+        assert_eq!(answer["id"], frame["id"], "{answer}");
+        answer
+    }
 }
 
 impl Drop for Session {
@@ -130,6 +139,49 @@ fn converse(tool: &Tool, runtime: Runtime<'_>) {
     server.shut();
 }
 
+/// Somebody with a token does all that one can do beside talking.
+fn do_everything(tool: &Tool, runtime: Runtime<'_>) {
+    let desk = Desk::new();
+    let server = runtime(&desk.settings(Auth::Optional));
+    let (mut bob, _) = Client::join(server.addr, "lobby", "bob");
+    let can = "*:join,publish,signal,history,presence,moderate";
+    let token = desk.token(&["--room", can, "mod"]);
+    let mut ann = tool.start(&format!("ws://{}/ws?room=&token={token}", server.addr));
+    let welcome = ann.expect("welcome");
+    assert_eq!(welcome["user"], "mod", "{welcome}");
+    ann.ask(&json!({ "type": "join", "id": 1, "room": "lobby" }), "joined");
+    let publish = json!({ "type": "publish", "id": 2, "room": "lobby", "key": "k", "data": "one" });
+    assert_eq!(ann.ask(&publish, "ack")["seq"], 1);
+    ann.expect("message");
+    bob.expect_message("mod", &json!("one"));
+    assert_eq!(ann.ask(&publish, "ack")["duplicate"], true);
+    let signal =
+        json!({ "type": "signal", "id": 3, "room": "lobby", "key": "typing", "data": true });
+    ann.ask(&signal, "ack");
+    assert_eq!(bob.expect("signal")["from"], "mod");
+    let people = ann.ask(&json!({ "type": "presence", "id": 4, "room": "lobby" }), "presence");
+    assert_eq!(people["count"], 2, "{people}");
+    ann.ask(&json!({ "type": "remove", "id": 5, "room": "lobby", "seq": 1 }), "ack");
+    assert_eq!(ann.expect("removed")["removes"], 1);
+    assert_eq!(bob.expect("removed")["removes"], 1);
+    ann.ask(
+        &json!({ "type": "ban", "id": 6, "room": "lobby", "user": "bob", "for_ms": 60_000 }),
+        "ack",
+    );
+    assert_eq!(bob.expect("left")["reason"], "banned");
+    ann.ask(&json!({ "type": "auth", "id": 7, "token": token }), "welcome");
+    drop(ann);
+    let mut again = tool.start(&format!("ws://{}/ws?room=&name=again", server.addr));
+    again.expect("welcome");
+    let hello = json!({ "type": "hello", "id": 8, "token": token, "resume": welcome["session"] });
+    let back = again.ask(&hello, "welcome");
+    assert_eq!((&back["user"], &back["resumed"]), (&json!("mod"), &json!(true)), "{back}");
+    assert_eq!(again.expect("joined")["recovered"], true);
+    again.ask(&json!({ "type": "leave", "id": 9, "room": "lobby" }), "left");
+    drop(again);
+    server.shut();
+}
+
 #[test]
 fn clients_that_others_wrote_can_chat() {
     let tools = [Tool::node(), Tool::websocat()];
@@ -138,6 +190,7 @@ fn clients_that_others_wrote_can_chat() {
         for tool in &tools {
             tell(&format!("{} talks to {name}", tool.program));
             converse(tool, &|settings| runtime(settings, None));
+            do_everything(tool, &|settings| runtime(settings, None));
         }
     }
     if tools.is_empty() {

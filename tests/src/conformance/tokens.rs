@@ -24,12 +24,24 @@ const NOT_YET: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
 const SECRET: &str = "a secret that is long enough for it";
 
 /// Where a server finds its keys, and its clients theirs.
-struct Desk {
+#[derive(Debug)]
+pub struct Desk {
     folder: TempDir,
 }
 
+impl Default for Desk {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Desk {
-    fn new() -> Self {
+    /// One with a key.
+    ///
+    /// # Panics
+    ///
+    /// If there is no place for it.
+    pub fn new() -> Self {
         let desk = Self { folder: tempfile::tempdir().expect("a folder") };
         desk.write("key", SECRET);
         desk.write("other", "another secret, also long enough for it");
@@ -45,7 +57,8 @@ impl Desk {
         fs::write(self.path(file), text).expect("a folder that can be written");
     }
 
-    fn settings(&self, auth: Auth) -> Settings {
+    /// What a server is told that takes tokens from here.
+    pub fn settings(&self, auth: Auth) -> Settings {
         let mut settings = super::settings();
         settings.auth_keys = Some(self.path("key"));
         settings.revoked = Some(self.path("revoked"));
@@ -61,8 +74,8 @@ impl Desk {
         command::make(&words, when).expect("a token")
     }
 
-    /// One that is fine.
-    fn token(&self, words: &[&str]) -> String {
+    /// One that is fine, with these words of the subcommand.
+    pub fn token(&self, words: &[&str]) -> String {
         self.made("key", SystemTime::now(), words)
     }
 
