@@ -383,7 +383,7 @@ pub enum Frame {
         /// How many letters.
         letters: usize,
     },
-    /// One of [`ODD`].
+    /// One of [`ODD`](crate::odd::ODD).
     Odd(&'static str),
 }
 
