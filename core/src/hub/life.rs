@@ -96,7 +96,7 @@ impl Hub {
         let window = self.config.resume_window.as_millis();
         let text = Reply::Welcome {
             v: VERSION,
-            id: id.map(Id::raw),
+            id,
             user: session.user.as_str(),
             session: Ticket { place: slot, secret: session.secret },
             resumed: resumed == Resumed::Yes,

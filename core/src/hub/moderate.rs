@@ -190,7 +190,7 @@ impl Hub {
         out: &mut Vec<Command>,
     ) -> Result<(), Gone> {
         let Some(id) = id else { return Ok(()) };
-        let text = Reply::Done { id: id.raw(), room: room.as_str() }.text();
+        let text = Reply::Done { id, room: room.as_str() }.text();
         self.tell(slot, text, out)
     }
 

@@ -187,7 +187,7 @@ impl Hub {
     fn everybody(&self, room_slot: u32, id: Option<Id<'_>>) -> String {
         let room = &self.state.rooms[room_slot];
         let members = room.presence.members(self.config.presence_list);
-        Reply::Everybody { id: id.map(Id::raw), room: room.name.as_str(), members }.text()
+        Reply::Everybody { id, room: room.name.as_str(), members }.text()
     }
 
     /// The member was given everything that was told of who is there.

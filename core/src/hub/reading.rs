@@ -48,7 +48,7 @@ impl Hub {
         let (first, page) = room.newest(from..=end, free);
         let wanted_any = most > 0 && from <= end;
         let text = Reply::History {
-            id: id.map(Id::raw),
+            id,
             room: room.name.as_str(),
             epoch: room.log.epoch(),
             more: first > room.log.tail(),

@@ -72,7 +72,7 @@ impl Hub {
             room.start_at_head(since)
         };
         let text = Reply::Joined {
-            id: id.map(Id::raw),
+            id,
             room: room.name.as_str(),
             epoch: room.log.epoch(),
             seq: entry.cursor,
@@ -125,7 +125,7 @@ impl Hub {
     ) -> Result<(), Gone> {
         let name = self.state.rooms[room_slot].name.clone();
         self.end_membership(slot, room_slot);
-        let text = Reply::Left { id: id.map(Id::raw), room: name.as_str(), reason }.text();
+        let text = Reply::Left { id, room: name.as_str(), reason }.text();
         self.tell(slot, text, out)
     }
 
@@ -238,7 +238,7 @@ impl Hub {
             Cursor::Lagging(seq) => seq,
         };
         let text = Reply::Joined {
-            id: id.map(Id::raw),
+            id,
             room: room.name.as_str(),
             epoch: room.log.epoch(),
             seq,

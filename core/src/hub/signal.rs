@@ -39,7 +39,7 @@ impl Hub {
         self.spread(slot, room_slot, text, out);
         let Some(id) = id else { return Ok(()) };
         let room = &self.state.rooms[room_slot];
-        let text = Reply::Done { id: id.raw(), room: room.name.as_str() }.text();
+        let text = Reply::Done { id, room: room.name.as_str() }.text();
         self.tell(slot, text, out)
     }
 

@@ -125,7 +125,7 @@ impl Hub {
             Request::Ban { room, user, span } => self.ban(slot, id, (&room, &user), span, out),
             Request::Remove { room, seq } => self.remove(slot, id, (&room, seq), out),
             Request::Ping => {
-                let text = Reply::Pong { id: id.map(Id::raw), ts: self.wall_ms() }.text();
+                let text = Reply::Pong { id, ts: self.wall_ms() }.text();
                 self.tell(slot, text, out)
             }
             Request::Bye => {
@@ -246,7 +246,7 @@ impl Hub {
             *refused = Some(now);
         }
         let text = Reply::Error {
-            id: id.map(Id::raw),
+            id,
             code,
             message,
             retry: code.retry(),

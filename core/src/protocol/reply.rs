@@ -9,6 +9,7 @@ use core::fmt::Write as _;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::request::Id;
 use crate::log::Epoch;
 use crate::ticket::Ticket;
 
@@ -156,7 +157,7 @@ pub(crate) enum Reply<'a> {
     Welcome {
         v: u32,
         #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a RawValue>,
+        id: Option<Id<'a>>,
         user: &'a str,
         session: Ticket,
         resumed: bool,
@@ -168,7 +169,7 @@ pub(crate) enum Reply<'a> {
     /// The client is a member, with a page of the log.
     Joined {
         #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a RawValue>,
+        id: Option<Id<'a>>,
         room: &'a str,
         epoch: Epoch,
         seq: u64,
@@ -185,14 +186,14 @@ pub(crate) enum Reply<'a> {
     /// The client is no longer a member; nothing of the room follows.
     Left {
         #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a RawValue>,
+        id: Option<Id<'a>>,
         room: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'a str>,
     },
     /// A request was carried out that appends nothing.
     #[serde(rename = "ack")]
-    Done { id: &'a RawValue, room: &'a str },
+    Done { id: Id<'a>, room: &'a str },
     /// Entries were trimmed before the client could be given them.
     Gap {
         room: &'a str,
@@ -205,7 +206,7 @@ pub(crate) enum Reply<'a> {
     #[serde(rename = "presence")]
     Everybody {
         #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a RawValue>,
+        id: Option<Id<'a>>,
         room: &'a str,
         #[serde(flatten)]
         members: Members<'a>,
@@ -220,7 +221,7 @@ pub(crate) enum Reply<'a> {
     /// A page of the log.
     History {
         #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a RawValue>,
+        id: Option<Id<'a>>,
         room: &'a str,
         epoch: Epoch,
         more: bool,
@@ -228,7 +229,7 @@ pub(crate) enum Reply<'a> {
     /// A request was refused.
     Error {
         #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a RawValue>,
+        id: Option<Id<'a>>,
         code: ErrorCode,
         message: Cow<'static, str>,
         retry: &'static str,
@@ -238,7 +239,7 @@ pub(crate) enum Reply<'a> {
     /// The answer to `ping`.
     Pong {
         #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a RawValue>,
+        id: Option<Id<'a>>,
         ts: u64,
     },
     /// The server closes the connection.
@@ -411,6 +412,12 @@ fn push_json_string(out: &mut String, text: &str) {
         out.push('"');
     } else {
         out.push_str(&serde_json::to_string(text).expect("a string is JSON"));
+    }
+}
+
+impl Serialize for Id<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.raw().serialize(serializer)
     }
 }
 
