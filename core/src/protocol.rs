@@ -4,12 +4,13 @@
 //! [`Frame::parse`] reads what a client sends, and a frame's `Display` is what a client sends; the hub
 //! writes its replies with types of its own. One text frame is exactly one JSON object.
 
+mod error_code;
 mod json;
 mod reply;
 mod request;
 mod write;
 
-pub use reply::ErrorCode;
+pub use error_code::ErrorCode;
 pub(crate) use reply::{
     Changes, Gap, Members, Page, Present, Repeat, Reply, ack_middle, json_string, message_prefix,
     without_data, write_ack, write_message, write_removed,

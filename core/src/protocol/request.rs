@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny};
 use serde_json::value::RawValue;
 
+use super::error_code::ErrorCode;
 use super::json::{self, Survey};
-use super::reply::ErrorCode;
 use crate::config::MAX_SPAN;
 use crate::name::Name;
 
