@@ -8,6 +8,8 @@ mod error_code;
 mod json;
 mod reply;
 mod request;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod write;
 
 pub use error_code::ErrorCode;

@@ -1,5 +1,7 @@
 //! The reference hub, the event generator, and conformance over real sockets.
 
+#[cfg(test)]
+mod asyncapi;
 mod audit;
 #[cfg(test)]
 mod bare_socket;

@@ -1,13 +1,14 @@
 //! Clients that nobody here wrote talk to both runtimes: `ws` or Node's own WebSocket, and websocat.
+//! And what the makers of `AsyncAPI` say of our document.
 //!
-//! One that is not installed is left out, and the test says so; with `ROUNDTABLE_FOREIGN=required`
-//! it fails instead unless at least one is there.
+//! What is not installed is left out, and the test says so; with `ROUNDTABLE_FOREIGN=required` it
+//! fails instead unless at least one client is there, and `AsyncAPI`'s own schema.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::{env, io, thread};
+use std::{env, fs, io, thread};
 
 use roundtable::Auth;
 use roundtable_tests::conformance::servers::RUNTIMES;
@@ -194,12 +195,37 @@ fn clients_that_others_wrote_can_chat() {
         }
     }
     if tools.is_empty() {
-        let how = "npm install --prefix tests/foreign (with Node 20 or later), \
-                   or cargo install websocat";
-        let required = env::var_os("ROUNDTABLE_FOREIGN").is_some_and(|value| value == "required");
-        assert!(!required, "no foreign client is installed: {how}");
-        tell(&format!("left out: no foreign client is installed. To include one: {how}"));
+        leave_out(
+            "no foreign client is installed",
+            "npm install --prefix tests/foreign (with Node 20 or later), or cargo install websocat",
+        );
     }
+}
+
+#[test]
+fn the_document_is_asyncapi() {
+    let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let schema = tests.join("foreign/node_modules/@asyncapi/specs/schemas/3.0.0.json");
+    let Ok(schema) = fs::read_to_string(schema) else {
+        leave_out("AsyncAPI's schema is not there", "npm install --prefix tests/foreign");
+        return;
+    };
+    let schema: Value = serde_json::from_str(&schema).expect("JSON");
+    let document = fs::read_to_string(tests.join("../docs/asyncapi.json")).expect("committed");
+    let document: Value = serde_json::from_str(&document).expect("JSON");
+    let validator = jsonschema::draft7::new(&schema).expect("a schema");
+    let faults: Vec<String> = validator
+        .iter_errors(&document)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// Says that something is not tested here, unless it must be.
+fn leave_out(what: &str, how: &str) {
+    let required = env::var_os("ROUNDTABLE_FOREIGN").is_some_and(|value| value == "required");
+    assert!(!required, "{what}: {how}");
+    tell(&format!("left out: {what}. To include it: {how}"));
 }
 
 /// Says something that the test runner does not swallow.

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// Why a request was refused. The names are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// Not one JSON object, or nested too deep.

@@ -16,6 +16,7 @@ use crate::ticket::Ticket;
 
 /// Entries that a reader is not given, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Gap {
     /// The first missing place.
     pub(crate) from: u64,
@@ -25,9 +26,11 @@ pub(crate) struct Gap {
 
 /// The users in a room.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Members<'a> {
     /// How often members were told of who is there.
     pub(crate) v: u64,
+    /// How many users there are.
     pub(crate) count: usize,
     /// Each of them, if they are not too many.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,16 +39,23 @@ pub(crate) struct Members<'a> {
 
 /// Who has come to a room or has another number of sessions there, and who has gone.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Changes<'a> {
+    /// How often members were told of who is there, this time included.
     pub(crate) v: u64,
+    /// Who has come, or has another number of sessions there.
     pub(crate) join: Vec<Present<'a>>,
+    /// Who has gone.
     pub(crate) leave: Vec<&'a str>,
 }
 
 /// A user in a room, and the number of its sessions there.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Present<'a> {
+    /// The user's name.
     pub(crate) user: &'a str,
+    /// How many of its sessions are there.
     pub(crate) n: u32,
 }
 
@@ -58,55 +68,84 @@ impl Members<'_> {
 
 /// A frame to a client, but for `message` and `ack`, of which there are far more than of all others.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Reply<'a> {
     /// Who the client is, and what it may send.
     Welcome {
+        /// The version of the protocol.
         v: u32,
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<Id<'a>>,
+        /// The client's name.
         user: &'a str,
+        /// The secret with which the client can come back to its session.
         session: Ticket,
+        /// Whether it has come back to one.
         resumed: bool,
+        /// How long the session waits for its client once the connection is lost.
         resume_ms: u64,
+        /// The longest message that is taken, in bytes.
         max_bytes: usize,
+        /// Whether tokens may be shown, or must be; they are not taken without it.
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "schema", schemars(extend("enum" = ["optional", "required"])))]
         auth: Option<&'a str>,
     },
     /// The client is a member, with a page of the log.
     Joined {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<Id<'a>>,
+        /// The room.
         room: &'a str,
+        /// Which run of the room's log.
         epoch: Epoch,
+        /// Where in the log the client stands.
         seq: u64,
+        /// Whether the client is given exactly what it missed.
         recovered: bool,
+        /// Why not, if the client said where it stood.
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "schema", schemars(extend("enum" = ["trimmed", "ahead", "epoch_changed", "forbidden"])))]
         reason: Option<&'a str>,
+        /// What the client missed and cannot have.
         #[serde(skip_serializing_if = "Option::is_none")]
         gap: Option<Gap>,
-        /// [`Members`].
+        /// Who is in the room, if the client may know.
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "schema", schemars(with = "Option<Members<'_>>"))]
         members: Option<Box<RawValue>>,
+        /// Whether there are entries older than the first one given.
         more: bool,
     },
     /// The client is no longer a member; nothing of the room follows.
     Left {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<Id<'a>>,
+        /// The room.
         room: &'a str,
+        /// Why, if the client did not ask for it.
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "schema", schemars(extend("enum" = ["kicked", "banned", "forbidden"])))]
         reason: Option<&'a str>,
     },
     /// A request was carried out that appends nothing.
     #[serde(rename = "ack")]
-    Done { id: Id<'a>, room: &'a str },
+    Done {
+        id: Id<'a>,
+        /// The room.
+        room: &'a str,
+    },
     /// Entries were trimmed before the client could be given them.
     Gap {
+        /// The room.
         room: &'a str,
+        /// Which run of the room's log.
         epoch: Epoch,
         #[serde(flatten)]
         gap: Gap,
+        /// Why they are missing.
+        #[cfg_attr(feature = "schema", schemars(extend("enum" = ["trimmed"])))]
         reason: &'a str,
     },
     /// Who is in a room.
@@ -114,6 +153,7 @@ pub(crate) enum Reply<'a> {
     Everybody {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<Id<'a>>,
+        /// The room.
         room: &'a str,
         #[serde(flatten)]
         members: Members<'a>,
@@ -121,6 +161,7 @@ pub(crate) enum Reply<'a> {
     /// Who has come to a room, and who has gone.
     #[serde(rename = "presence")]
     Changes {
+        /// The room.
         room: &'a str,
         #[serde(flatten)]
         changes: Changes<'a>,
@@ -129,17 +170,25 @@ pub(crate) enum Reply<'a> {
     History {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<Id<'a>>,
+        /// The room.
         room: &'a str,
+        /// Which run of the room's log.
         epoch: Epoch,
+        /// Whether there are entries older than these.
         more: bool,
     },
     /// A request was refused.
     Error {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<Id<'a>>,
+        /// Why, for programs.
         code: ErrorCode,
+        /// Why, for people.
         message: Cow<'static, str>,
+        /// What it is good for to make the same request again.
+        #[cfg_attr(feature = "schema", schemars(extend("enum" = ["never", "later", "now"])))]
         retry: &'static str,
+        /// After what time it may be made again.
         #[serde(skip_serializing_if = "Option::is_none")]
         retry_after_ms: Option<u64>,
     },
@@ -147,12 +196,17 @@ pub(crate) enum Reply<'a> {
     Pong {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<Id<'a>>,
+        /// The server's clock, in milliseconds since 1970.
         ts: u64,
     },
     /// The server closes the connection.
     Bye {
+        /// The code that the connection is closed with.
+        #[cfg_attr(feature = "schema", schemars(with = "crate::CloseCode"))]
         code: u16,
+        /// The code's name.
         reason: &'a str,
+        /// When it is useful to come back.
         #[serde(skip_serializing_if = "Option::is_none")]
         after_ms: Option<u64>,
     },

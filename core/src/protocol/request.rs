@@ -30,6 +30,11 @@ pub struct Id<'a>(&'a RawValue);
 
 /// What a client wants, in the order of a session's life.
 #[derive(Debug)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(tag = "type", rename_all = "snake_case")
+)]
 pub enum Request<'a> {
     /// Choose a name or come back to a session, before the first join.
     Hello {
@@ -54,7 +59,8 @@ pub enum Request<'a> {
         room: Name,
         /// The last place that the client has seen.
         since: Option<Position<'a>>,
-        /// Whether the client's own messages are wanted back.
+        /// Whether the client's own messages are wanted back, as they are without it.
+        #[cfg_attr(feature = "schema", schemars(with = "Option<bool>"))]
         echo: Echo,
     },
     /// Stop being a member of a room.
@@ -67,6 +73,7 @@ pub enum Request<'a> {
         /// The room.
         room: Cow<'a, str>,
         /// What makes it safe to repeat, at most 64 bytes.
+        #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64)))]
         key: Option<Cow<'a, str>>,
         /// The entry's data, passed through as the bytes that came.
         data: &'a RawValue,
@@ -76,6 +83,7 @@ pub enum Request<'a> {
         /// The room.
         room: Cow<'a, str>,
         /// What it is about, at most 64 bytes.
+        #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64)))]
         key: Cow<'a, str>,
         /// What it says, passed through as the bytes that came.
         data: &'a RawValue,
@@ -87,6 +95,7 @@ pub enum Request<'a> {
         /// The place that the page ends before; the log's end without it.
         before: Option<Position<'a>>,
         /// The most entries wanted.
+        #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
         limit: Option<u64>,
     },
     /// Ask who is in a room.
@@ -108,6 +117,10 @@ pub enum Request<'a> {
         /// Who is kept out.
         user: Name,
         /// How long; zero lifts the ban.
+        #[cfg_attr(
+            feature = "schema",
+            schemars(rename = "for_ms", with = "u64", range(max = 8_640_000_000_u64))
+        )]
         span: Duration,
     },
     /// Take the data out of an entry of a room's log.
@@ -146,6 +159,7 @@ pub type Places<'a> = BTreeMap<Cow<'a, str>, Position<'a>>;
 
 /// A place in one run of a room's log.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Position<'a> {
     /// Which run of the log.
     #[serde(borrow)]
