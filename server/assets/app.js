@@ -1,6 +1,7 @@
 // The page: what is seen and done. What is said to the server, and when it can be reached, is
 // `roundtable.js`'s business.
 
+import { HELP, mayModerate, parse, removal, whyClosed, whyLeft, whyRefused } from "/moderation.js";
 import { People } from "/people.js";
 import { Roundtable, troubleWith } from "/roundtable.js";
 import { Timeline, entryRow } from "/timeline.js";
@@ -15,6 +16,8 @@ let table = null;
 /** What the table knows: rooms, and what one said that is not confirmed. */
 let session = null;
 let current = null;
+/** Why the server hung up, if it said. */
+let farewell;
 const people = new People({
   list: $("people"),
   note: $("typing"),
@@ -28,30 +31,46 @@ const drafts = new Map();
 // ---- Coming in ---------------------------------------------------------------------------------
 
 const asked = new URLSearchParams(location.search);
+// What stands behind the `#` is sent to no server, and need not stand there for others to see.
+const token = new URLSearchParams(location.hash.slice(1)).get("token");
+if (token !== null) {
+  history.replaceState(null, "", location.pathname + location.search);
+  $("named").hidden = true;
+  $("name").required = false;
+  $("invited").hidden = false;
+}
 $("name").value = asked.get("name") ?? memory.get("name") ?? "";
 $("room").value = asked.get("room") ?? memory.get("room") ?? "lobby";
-($("name").value ? $("room") : $("name")).focus();
+($("name").value || token !== null ? $("room") : $("name")).focus();
 
 $("enter").addEventListener("submit", (event) => {
   event.preventDefault();
-  const name = $("name").value.trim();
+  const name = token === null ? $("name").value.trim() : undefined;
   const room = $("room").value.trim();
-  if (!isFit($("name")) || !isFit($("room"))) return;
-  memory.set("name", name);
+  if ((token === null && !isFit($("name"))) || !isFit($("room"))) return;
+  if (token === null) memory.set("name", name);
   memory.set("room", room);
-  table = new Roundtable("/ws", { name, rooms: [room] });
+  table = new Roundtable("/ws", { name, rooms: [room], token: token ?? undefined });
   session = table.session;
   timelines.clear();
   $("entrance").hidden = true;
   $("chat").hidden = false;
-  paintMe(name);
+  paintMe(name ?? "…");
+  farewell = undefined;
   table.on("news", hear);
   table.on("signal", (news) => {
     if (news.key === "typing") people.hear(news);
     paintPeople();
   });
   table.on("state", tellState);
-  table.on("bye", ({ code }) => { if (code === 4002) paintState("offline", "The server is restarting…"); });
+  table.on("bye", ({ code }) => {
+    farewell = whyClosed(code);
+    if (farewell) paintState("offline", farewell);
+  });
+  table.on("refused", ({ error }) => {
+    farewell = whyClosed(4501);
+    hint(whyRefused(error) ?? error.message);
+  });
   show(room);
   table.open();
 });
@@ -94,7 +113,7 @@ function tellState({ state, afterMs }) {
   const words = {
     connecting: "Connecting…",
     online: "Online",
-    offline: afterMs === null ? "Closed by the server" : `Offline · back in ${seconds} s`,
+    offline: afterMs === null ? farewell ?? "Closed by the server" : `Offline · back in ${seconds} s`,
   };
   paintState(state, words[state]);
 }
@@ -110,6 +129,7 @@ function tell(news) {
   const timeline = news.room && timelineOf(news.room);
   switch (news.kind) {
     case "welcome":
+      farewell = undefined;
       paintMe(news.user);
       hint("");
       break;
@@ -129,7 +149,7 @@ function tell(news) {
       break;
     case "left":
       timelines.delete(news.room);
-      if (news.room === current) showAnother(`You are no longer in ${news.room}.`);
+      if (news.room === current) showAnother(whyLeft(news.room, news.reason));
       break;
     case "error": explain(news); break;
     case "presence": people.rest(news.room, news.went); break;
@@ -139,8 +159,7 @@ function tell(news) {
 }
 
 function explain({ error, request }) {
-  const wait = error.retry_after_ms ? ` Try again in ${Math.ceil(error.retry_after_ms / 1000)} s.` : "";
-  const words = error.code === "rate_limited" ? `That was a little fast.${wait}` : `${error.message}.`;
+  const words = whyRefused(error) ?? `${error.message}.`;
   hint(words);
   if (request?.kind === "join" && !session.rooms.has(request.room)) {
     timelines.delete(request.room);
@@ -175,6 +194,7 @@ function show(room, words = "") {
     history.replaceState(null, "", `?${query}`);
     timelineOf(room).unread = 0;
   }
+  $("log").classList.toggle("moderated", token !== null && room !== null && mayModerate(token, room));
   paintRooms();
   $("log").replaceChildren();
   paint([]);
@@ -325,6 +345,15 @@ function action(words, act) {
   return button;
 }
 
+/** Asks the server for what only some may do; a refusal is told as an error. */
+function ask({ frame, done }) {
+  table.request(frame).then(() => hint(done), ({ code, message }) => { if (code === "lost") hint(`Not done: ${message}.`); });
+}
+
+$("log").addEventListener("click", ({ target }) => {
+  const button = target.closest("button.remove");
+  if (button) ask(removal(current, Number(button.dataset.seq)));
+});
 $("older").addEventListener("click", () => {
   table.older(current, timelineOf(current).first());
 });
@@ -357,9 +386,14 @@ function seen() {
 
 $("compose").addEventListener("submit", (event) => {
   event.preventDefault();
-  const text = $("text").value.replace(/\s+$/u, "");
-  if (!text || current === null) return;
-  const bytes = new TextEncoder().encode(JSON.stringify(text)).length + 200;
+  const written = $("text").value.replace(/\s+$/u, "");
+  if (!written || current === null) return;
+  const { kind, text, ...wanted } = parse(written, current);
+  if (kind === "trouble" || kind === "help") {
+    hint(wanted.words ?? HELP);
+    return;
+  }
+  const bytes = new TextEncoder().encode(JSON.stringify(written)).length + 200;
   if (bytes > session.maxBytes) {
     hint(`That is too long: ${bytes} of ${session.maxBytes} bytes.`);
     return;
@@ -367,7 +401,8 @@ $("compose").addEventListener("submit", (event) => {
   hint("");
   people.sent(current);
   // What becomes of it is told as news.
-  table.publish(current, text);
+  if (kind === "ask") ask(wanted);
+  else table.publish(current, text);
   $("text").value = "";
   grow();
   paintWaiting();

@@ -133,6 +133,7 @@ export function entryRow(item, before) {
   head.className = isTogether ? "head hidden" : "head";
   head.append(author, " ", time);
   body.append(head, item.isRemoved ? removed() : words(data));
+  if (item.seq !== undefined && !item.isRemoved) body.append(removing(item));
   if (!isTogether && !isMine) {
     const face = document.createElement("span");
     face.className = `face ${Timeline.hue(from)}`;
@@ -141,6 +142,17 @@ export function entryRow(item, before) {
     made.append(face);
   }
   made.append(body);
+  return made;
+}
+
+/** Seen by those who moderate. */
+function removing({ seq, from }) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.className = "link remove";
+  made.dataset.seq = seq;
+  made.textContent = "Remove";
+  made.setAttribute("aria-label", `Remove this message of ${from}`);
   return made;
 }
 

@@ -30,6 +30,7 @@ const ASSETS: &[Asset] = &[
     asset!("/style.css", "style.css", "text/css; charset=utf-8"),
     asset!("/app.js", "app.js", "text/javascript; charset=utf-8"),
     asset!("/line.js", "line.js", "text/javascript; charset=utf-8"),
+    asset!("/moderation.js", "moderation.js", "text/javascript; charset=utf-8"),
     asset!("/people.js", "people.js", "text/javascript; charset=utf-8"),
     asset!("/presence.js", "presence.js", "text/javascript; charset=utf-8"),
     asset!("/roundtable.js", "roundtable.js", "text/javascript; charset=utf-8"),

@@ -61,6 +61,7 @@ fn whatever_the_page_loads_is_there() {
         "/app.js",
         "/favicon.svg",
         "/line.js",
+        "/moderation.js",
         "/people.js",
         "/presence.js",
         "/roundtable.js",

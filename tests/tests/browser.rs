@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use std::{env, io};
 
+use roundtable::Auth;
 use roundtable_tests::browser::{self, Browser, Window};
 use roundtable_tests::conformance::servers::on_smol;
-use roundtable_tests::conformance::{Server, settings};
+use roundtable_tests::conformance::{Desk, Server, settings};
 use roundtable_tests::proxy::{Fault, Proxy, seed};
 use serde_json::json;
 
@@ -236,5 +237,71 @@ fn who_says_nothing_notices_a_line_that_stands_still_for_good() {
         sees(window, "There you are");
         assert_eq!(shown(window), all);
     }
+    server.shut();
+}
+
+/// Waits for these words below the talk.
+fn is_told(window: &Window<'_>, words: &str) {
+    let words = json!(words);
+    window.wait_until(&format!("document.querySelector('#hint').textContent === {words}"));
+}
+
+#[test]
+fn who_moderates_removes_sends_out_and_keeps_out() {
+    let Some(browser) = start() else { return };
+    let desk = Desk::new();
+    let mut settings = desk.settings(Auth::Optional);
+    settings.hub.presence_tick = Duration::from_millis(20);
+    let server = on_smol(&settings);
+    let all = "lobby:join,publish,signal,history,presence,moderate";
+    let token = desk.token(&["--room", all, "mia"]);
+    let mia = browser.open(&format!("http://{}/?room=lobby#token={token}", server.addr));
+    mia.wait_until("document.querySelector('#named').hidden");
+    assert_eq!(mia.evaluate("location.hash"), "");
+    go_in(&mia, "mia");
+    let bob = enter(&browser, &server, "bob");
+    has(&mia, &["bob", "mia"]);
+
+    bob.enter("#text", "Buy cheap watches");
+    bob.enter("#text", "/kick mia");
+    is_told(&bob, "You may not do that in this room.");
+    bob.enter("#text", "/dance");
+    is_told(&bob, "There is no /dance. /help tells what there is.");
+    bob.enter("#text", "//kick is a command");
+    sees(&mia, "/kick is a command");
+    let buttons = "[...document.querySelectorAll('#log .remove')].filter((one) => \
+                   getComputedStyle(one).display !== 'none')";
+    assert_eq!(bob.evaluate(&format!("{buttons}.length")), 0);
+    mia.evaluate(&format!("{buttons}[0].click()"));
+    is_told(&mia, "The message was removed.");
+    for window in [&mia, &bob] {
+        sees(window, "This message was removed");
+        assert_eq!(shown(window), json!(["This message was removed", "/kick is a command"]));
+    }
+
+    mia.enter("#text", "/kick bob");
+    is_told(&mia, "bob was sent out of lobby.");
+    is_told(&bob, "A moderator sent you out of lobby.");
+    bob.enter("#other", "lobby");
+    sees(&bob, "/kick is a command");
+    mia.enter("#text", "/ban bob 10m");
+    is_told(&bob, "You are banned from lobby for a while.");
+    bob.enter("#other", "lobby");
+    is_told(&bob, "You are banned from this room for another 10 minutes.");
+    mia.enter("#text", "/ban bob 0");
+    is_told(&mia, "bob may join lobby again.");
+    bob.enter("#other", "lobby");
+    has(&mia, &["bob", "mia"]);
+    server.shut();
+}
+
+#[test]
+fn a_token_that_is_not_accepted_is_told() {
+    let Some(browser) = start() else { return };
+    let server = on_smol(&Desk::new().settings(Auth::Required));
+    let ann = browser.open(&format!("http://{}/?room=lobby#token=nonsense", server.addr));
+    ann.wait_until("document.querySelector('#named').hidden");
+    ann.enter("#room", "lobby");
+    ann.wait_until("document.querySelector('#state').textContent === 'Your token is not accepted'");
     server.shut();
 }

@@ -54,7 +54,7 @@ fn the_client_keeps_what_it_promises() {
         return;
     }
     // Each file is named: what `--test` makes of a folder depends on the version.
-    let files = ["line", "presence", "session"];
+    let files = ["line", "moderation", "presence", "session"];
     let files = files.map(|name| path(&format!("javascript/{name}.test.mjs")));
     run(node().arg("--test").args(files));
 }
