@@ -72,7 +72,7 @@ impl Driver {
     /// turn, too; so do a `Tick`, if one is due, and the levels that the shards report. Then the
     /// shards get this turn, and the machine its `Flushed`, which covers the turn before. A machine
     /// that wants no run-ahead has its `Flushed` once the shards have answered this turn.
-    pub(crate) async fn run(mut self, machine: &mut impl Machine) -> Result<(), ShardLost> {
+    pub(crate) async fn run(&mut self, machine: &mut impl Machine) -> Result<(), ShardLost> {
         let mut commands = Vec::new();
         let mut alarm = Alarm::new(self.clock);
         let mut is_drained = false;
@@ -92,6 +92,8 @@ impl Driver {
                         turn.count(&event);
                         if let Event::Connect { conn, .. } = &event {
                             self.shards.connect(*conn);
+                        } else if let Event::Disconnect { conn } = &event {
+                            self.shards.part(*conn);
                         }
                         machine.handle(self.clock.now(), event, &mut commands);
                         is_drained |= self.carry_out(&mut commands);
@@ -279,7 +281,7 @@ mod tests {
     fn flushed_waits_for_the_answer_to_the_turn_before_and_comes_behind_its_backlogs() {
         let heard = RefCell::new(Vec::new());
         let handed = || std::mem::take(&mut *heard.borrow_mut());
-        let (driver, slot, events, signals) = driver(RunAhead::One);
+        let (mut driver, slot, events, signals) = driver(RunAhead::One);
         let mut echo = Echo(&heard);
         let mut run = pin!(driver.run(&mut echo));
         smol::block_on(async {
@@ -322,7 +324,7 @@ mod tests {
     fn without_run_ahead_flushed_waits_for_the_answer_to_its_own_turn() {
         let heard = RefCell::new(Vec::new());
         let handed = || std::mem::take(&mut *heard.borrow_mut());
-        let (driver, slot, events, _signals) = driver(RunAhead::Zero);
+        let (mut driver, slot, events, _signals) = driver(RunAhead::Zero);
         let mut echo = Echo(&heard);
         let mut run = pin!(driver.run(&mut echo));
         events.try_send(vec![text("a")]).expect("room");
@@ -337,7 +339,7 @@ mod tests {
     #[test]
     fn a_shard_that_is_lost_ends_the_loop() {
         let heard = RefCell::new(Vec::new());
-        let (driver, slot, events, signals) = driver(RunAhead::One);
+        let (mut driver, slot, events, signals) = driver(RunAhead::One);
         signals.try_send(Signal::ShardLost).expect("room");
         assert!(smol::block_on(driver.run(&mut Echo(&heard))).is_err());
         drop((slot, events));

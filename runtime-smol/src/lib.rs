@@ -88,6 +88,8 @@ struct Shared {
     tokens: Option<Arc<Tokens>>,
     clock: Clock,
     is_draining: Arc<AtomicBool>,
+    /// Whether the hub's loop has come to its end, and not to grief.
+    is_drained: AtomicBool,
 }
 
 impl Server {
@@ -156,6 +158,7 @@ impl Server {
             tokens,
             clock: Clock::start(),
             is_draining,
+            is_drained: AtomicBool::new(false),
             settings,
         });
         let most_events = (shared.settings.wire.event_queue / (2 * count)).max(1);
@@ -164,7 +167,7 @@ impl Server {
         let inbox = Inbox::new(events, signals, drain_within);
         let limits = Limits::new(&shared.settings);
         let run_ahead = shared.settings.hub.run_ahead;
-        let driver = Driver { clock: shared.clock, inbox, shards, limits, run_ahead };
+        let mut driver = Driver { clock: shared.clock, inbox, shards, limits, run_ahead };
         thread::scope(|scope| {
             let (doors, admitted): (Vec<_>, Vec<_>) =
                 (0..count).map(|_| channel::bounded(ADMITTED_QUEUE)).unzip();
@@ -182,8 +185,11 @@ impl Server {
             }
             drop(events_in);
             // Only the shards wait for sockets: here, that would take their events away from them.
-            future::block_on(driver.run(&mut machine))
-                .map_err(|_lost| io::Error::other("a shard's thread panicked"))
+            let end = future::block_on(driver.run(&mut machine));
+            // A machine that panics has nobody wait for farewells: the end is at once.
+            shared.is_drained.store(true, Ordering::Relaxed);
+            drop(driver);
+            end.map_err(|_lost| io::Error::other("a shard's thread panicked"))
         })?;
         info!("stopped");
         Ok(())

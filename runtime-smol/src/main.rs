@@ -74,6 +74,8 @@ fn stop_on_signals(stopper: Stopper) -> std::io::Result<()> {
         while let Some(signal) = signals.next().await {
             match signal {
                 Ok(Signal::Hup) => stopper.reload(),
+                // A read that was interrupted is no signal.
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 _ if is_stopping => std::process::exit(1),
                 _ => {
                     stopper.stop();

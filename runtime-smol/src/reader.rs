@@ -10,7 +10,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use roundtable::{Claims, Event, Greeting, Peer, Queue};
-use roundtable_server::{Codec, Door, Input, Knock, peer};
+use roundtable_server::{Codec, Door, Frame, Input, Knock, peer};
+use smol::channel::Receiver;
 use smol::future::FutureExt as _;
 use smol::{Async, Timer, future};
 use tracing::{debug, error};
@@ -45,14 +46,13 @@ enum Request {
 }
 
 /// How a conversation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// The socket is closed.
     Gone,
-    /// The peer has closed, and says nothing any more; the answer is queued.
-    Answered,
-    /// A close frame is queued.
-    Closing,
+    /// The peer has closed, and says nothing any more; this is the answer.
+    Answered(Frame),
+    /// The peer broke the rules; this tells it so.
+    Closing(Frame),
 }
 
 /// What comes after something that the client said.
@@ -77,14 +77,39 @@ pub(crate) async fn serve(shard: Rc<Shard>, Admitted { socket, place: _place }: 
     debug!(conn = conn.id.get(), "connected");
     let end = guarded(Box::pin(converse(&shard, conn, upgrade))).await;
     debug!(conn = conn.id.get(), "disconnected");
+    let says_goodbye = matches!(end, Some(End::Answered(_) | End::Closing(_)));
+    let parting = (says_goodbye && !conn.is_forgotten()).then(|| shard.parting(conn.id));
     if let Some(room) = tell(&shard, conn, Event::Disconnect { conn: conn.id }) {
         room.await;
     }
     match end {
-        Some(End::Answered) if conn.is_flushed() => {}
-        Some(End::Answered | End::Closing) => Box::pin(part(&shard, conn)).await,
+        Some(End::Answered(frame)) => {
+            Box::pin(take_leave(&shard, conn, parting, frame)).await;
+            if !conn.is_flushed() {
+                Box::pin(part(&shard, conn)).await;
+            }
+        }
+        Some(End::Closing(frame)) => {
+            Box::pin(take_leave(&shard, conn, parting, frame)).await;
+            Box::pin(part(&shard, conn)).await;
+        }
         Some(End::Gone) | None => {}
     }
+}
+
+/// Queues the close frame, behind what the hub has to say to all that came before.
+async fn take_leave(shard: &Shard, conn: &Conn, parting: Option<Receiver<()>>, frame: Frame) {
+    if let Some(parting) = parting {
+        let late = async {
+            Timer::after(shard.shared.settings.wire.close_timeout).await;
+        };
+        let parted = async {
+            // It is closed when the hub is told, and nothing is ever sent.
+            let _closed = parting.recv().await;
+        };
+        future::or(parted, late).await;
+    }
+    conn.close(Queue::Flush, frame);
 }
 
 /// Keeps a panic to the one connection in which it happened.
@@ -227,14 +252,10 @@ fn take<'a>(shard: &'a Rc<Shard>, conn: &Rc<Conn>, input: Input) -> Next<'a> {
             shard.answer_ping(conn, pong);
             return Next::Input;
         }
-        Input::Close(frame) => {
-            conn.close(Queue::Flush, frame);
-            return Next::End(End::Answered);
-        }
+        Input::Close(frame) => return Next::End(End::Answered(frame)),
         Input::Fail { code, frame } => {
             debug!(conn = id.get(), code = code.number(), "the peer broke the rules");
-            conn.close(Queue::Flush, frame);
-            return Next::End(End::Closing);
+            return Next::End(End::Closing(frame));
         }
     };
     tell(shard, conn, event).map_or(Next::Input, Next::Wait)

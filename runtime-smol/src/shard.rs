@@ -2,11 +2,13 @@
 //! what is said on them, and leaves the reading to [`reader`](crate::reader).
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::{self, Read as _};
 use std::net::TcpStream;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use roundtable::{CloseCode, ConnId, Event, Queue, Timestamp, Verdict};
 use roundtable_server::{Frame, Input, frame};
@@ -58,6 +60,8 @@ pub(crate) struct Shard {
     is_rung: Cell<bool>,
     /// Told when the last connection has ended.
     emptied: Sender<()>,
+    /// Those that wait to say their last word until the machine has said its own.
+    parting: RefCell<BTreeMap<ConnId, Sender<()>>>,
 }
 
 /// What one read of a socket came to.
@@ -102,6 +106,7 @@ pub(crate) fn run(start: Start) {
         signals: start.signals,
         is_rung: Cell::new(false),
         emptied,
+        parting: RefCell::default(),
         shared: start.shared,
     });
     smol::block_on(executor.run(async {
@@ -117,6 +122,9 @@ pub(crate) fn run(start: Start) {
             accepting.cancel().await;
         }
         admitting.cancel().await;
+        if !shard.shared.is_drained.load(Ordering::Relaxed) {
+            return;
+        }
         let all_left =
             async { while !shard.table.borrow().is_empty() && last_left.recv().await.is_ok() {} };
         let too_long = async {
@@ -132,6 +140,14 @@ impl Shard {
         while let Ok(admitted) = admitted.recv().await {
             self.spawn(reader::serve(Rc::clone(&self), admitted));
         }
+    }
+
+    /// What is to be awaited once the machine is told of the connection's end: until then it may
+    /// answer what the peer said before.
+    pub(crate) fn parting(&self, conn: ConnId) -> Receiver<()> {
+        let (told, parted) = bounded(1);
+        self.parting.borrow_mut().insert(conn, told);
+        parted
     }
 
     /// Carries out the hub's turns until its loop is over.
@@ -172,6 +188,10 @@ impl Shard {
                 conn.flush();
                 self.flush_later(conn);
             }
+        }
+        for conn in turn.partings.drain(..) {
+            // Dropping the sender wakes whoever waits for it.
+            self.parting.borrow_mut().remove(&conn);
         }
         for (conn, token) in turn.tokens.drain(..) {
             self.spawn(Rc::clone(self).verify(conn, token));

@@ -23,6 +23,9 @@ pub(crate) struct Turn {
     pub(crate) tokens: Vec<(ConnId, Box<str>)>,
     /// The connections to close, after the sends: the machine names them in no later command.
     pub(crate) closes: Vec<(ConnId, CloseCode, Queue)>,
+    /// The connections of whose end the machine has been told: what it said to them before is among
+    /// the sends.
+    pub(crate) partings: Vec<ConnId>,
     /// The way back: levels to report.
     pub(crate) backlogs: Vec<(ConnId, usize)>,
 }
@@ -137,6 +140,13 @@ impl Shards {
     pub(crate) fn connect(&mut self, conn: ConnId) {
         let link = &mut self.links[shard_of(conn)];
         link.next.connects.push(conn);
+        link.touched = true;
+    }
+
+    /// The machine has been told of a connection's end.
+    pub(crate) fn part(&mut self, conn: ConnId) {
+        let link = &mut self.links[shard_of(conn)];
+        link.next.partings.push(conn);
         link.touched = true;
     }
 

@@ -1,17 +1,17 @@
 //! The thread that accepts. This file does not know what is said on a connection.
 
-use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::thread::{self, JoinHandle, Thread};
+use std::{io, mem};
 
 use roundtable::ConnId;
 use rustix::event::{PollFd, PollFlags, poll};
 use socket2::SockRef;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::Shared;
 use crate::reader;
@@ -74,9 +74,13 @@ impl Acceptor {
 
 impl Accepting {
     fn run(&self) {
+        let mut is_failing = false;
         while self.wait() {
             match self.listener.accept() {
                 Ok((stream, peer)) => {
+                    if mem::take(&mut is_failing) {
+                        info!("accepting goes on");
+                    }
                     if let Err(error) = self.admit(stream) {
                         warn!(%peer, %error, "a connection could not be served");
                         thread::park_timeout(self.shared.settings.wire.accept_backoff);
@@ -84,7 +88,10 @@ impl Accepting {
                 }
                 Err(error) if is_passing(&error) => {}
                 Err(error) => {
-                    warn!(%error, "accepting pauses");
+                    // Said once, not ten times a second.
+                    if !mem::replace(&mut is_failing, true) {
+                        warn!(%error, "accepting pauses");
+                    }
                     thread::park_timeout(self.shared.settings.wire.accept_backoff);
                 }
             }
