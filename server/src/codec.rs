@@ -15,6 +15,7 @@ use roundtable::{Bucket, CloseCode, Rate, Timestamp};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
 
+use crate::binary::{self, Binary};
 use crate::frame::{self, Frame};
 use crate::scanner::{Scan, Scanner};
 use crate::settings::Settings;
@@ -31,7 +32,7 @@ const READ_BUFFER_BYTES: usize = 128;
 pub enum Input {
     /// A whole text message.
     Text(String),
-    /// A whole binary message.
+    /// A whole binary message, where [`Settings::binary`] does not make a text of it.
     Binary,
     /// Any other sign of life, at most once a second, or twice in a `ping_after` that is shorter
     /// than two.
@@ -123,8 +124,14 @@ impl<'a> Codec<'a> {
         let mut memory = Memory(bytes);
         loop {
             match context.read(&mut memory) {
-                Ok(Message::Text(text)) => inputs.push(Input::Text(text.as_str().to_owned())),
-                Ok(Message::Binary(_)) => inputs.push(Input::Binary),
+                Ok(Message::Text(text)) => inputs.push(Input::Text(match self.settings.binary {
+                    Binary::Announced => text.as_str().to_owned(),
+                    Binary::AsText => binary::text_of_text(&text),
+                })),
+                Ok(Message::Binary(bytes)) => inputs.push(match self.settings.binary {
+                    Binary::Announced => Input::Binary,
+                    Binary::AsText => Input::Text(binary::text_of_bytes(&bytes)),
+                }),
                 Ok(Message::Ping(payload)) => inputs.push(Input::Pong(frame::pong(&payload))),
                 Ok(Message::Pong(_) | Message::Frame(_)) => {}
                 Ok(Message::Close(close)) => {

@@ -10,6 +10,7 @@ use roundtable::{CloseCode, frame_len};
 pub type Frame = Arc<[u8]>;
 
 const TEXT: u8 = 0x1;
+const BINARY: u8 = 0x2;
 const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
@@ -22,6 +23,11 @@ pub fn text(text: &str) -> Frame {
 /// The same, behind what is in `into`.
 pub fn write_text(into: &mut Vec<u8>, text: &str) {
     write(into, TEXT, text.as_bytes());
+}
+
+/// A whole binary message in one frame, behind what is in `into`.
+pub fn write_binary(into: &mut Vec<u8>, bytes: &[u8]) {
+    write(into, BINARY, bytes);
 }
 
 /// A ping without payload.

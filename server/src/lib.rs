@@ -6,6 +6,7 @@
 
 mod answer;
 pub mod auth;
+pub mod binary;
 pub mod cli;
 mod codec;
 mod door;

@@ -2,6 +2,7 @@
 
 use roundtable::Recipients;
 
+use crate::binary::{self, Message};
 use crate::frame::{self, Frame};
 
 /// Frames are joined up to this size: a slow reader that has taken a part of a piece keeps all of it
@@ -33,9 +34,12 @@ pub struct Sends {
 }
 
 impl Sends {
-    /// Adds a text.
+    /// Adds a text, or the binary message that a text [stands for](crate::binary).
     pub fn text(&mut self, to: &Recipients, text: &str) {
-        frame::write_text(self.piece(to), text);
+        match binary::message(text) {
+            Message::Text(text) => frame::write_text(self.piece(to), text),
+            Message::Binary(bytes) => frame::write_binary(self.piece(to), &bytes),
+        }
     }
 
     /// Adds a ping.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use roundtable::{Auth, Config};
 
 use crate::auth::{Expected, Sources};
+use crate::binary::Binary;
 use crate::log;
 
 pub use sources::{Invocation, Recording, SettingsError};
@@ -41,6 +42,8 @@ pub struct Settings {
     pub auth_issuer: Option<String>,
     /// The file of the users and tokens that are taken back.
     pub revoked: Option<PathBuf>,
+    /// What becomes of binary messages: the author of a machine decides that, and no operator.
+    pub binary: Binary,
     /// The limits of the hub.
     pub hub: Config,
     /// The limits below the hub.
@@ -87,6 +90,7 @@ impl Default for Settings {
             auth_audience: None,
             auth_issuer: None,
             revoked: None,
+            binary: Binary::default(),
             hub: Config::default(),
             wire: Wire::default(),
         }
