@@ -17,3 +17,8 @@ fn a_recorded_day_is_played_to_the_same_hash() {
 fn tokens_are_taken_as_promised() {
     process::tokens::check(env!("CARGO_BIN_EXE_runtime-smol"));
 }
+
+#[test]
+fn what_runs_out_is_survived() {
+    process::resources::check(env!("CARGO_BIN_EXE_runtime-smol"));
+}

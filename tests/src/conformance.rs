@@ -9,6 +9,7 @@
 mod chat;
 mod client;
 mod doors;
+mod echo;
 pub mod networks;
 mod peers;
 mod people;
@@ -26,7 +27,8 @@ use std::{fmt, io};
 use roundtable_server::Settings;
 
 pub use client::Client;
-pub use raw::{Raw, RawFrame};
+pub use echo::Echo;
+pub use raw::{Raw, RawFrame, frame, text, upgrade};
 pub use tokens::Desk;
 
 use crate::proxy::{Fault, Proxy};
@@ -218,6 +220,7 @@ macro_rules! conformance_in_turn {
             a_message_that_is_too_long_closes_with_1009,
             what_is_no_utf8_closes_with_1007,
             an_unmasked_frame_closes_with_1002,
+            what_was_said_before_a_close_is_answered_before_it,
             a_half_open_peer_is_closed_with_4000,
             a_peer_that_never_answers_the_close_is_gone_after_a_while,
             a_flood_of_empty_fragments_is_closed,

@@ -1,6 +1,7 @@
 //! How a server's process begins and ends: one script for both, which each runs on its own program.
 
 pub(crate) mod recording;
+pub(crate) mod resources;
 pub(crate) mod tokens;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -118,9 +119,20 @@ fn within_backstop<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static)
     finished.recv_timeout(BACKSTOP).expect("an end")
 }
 
+/// A process that does not outlive the test, however that ends.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
+
 /// A server that runs, and where.
 struct Server {
-    child: Child,
+    child: Process,
     address: String,
     /// Kept open, as a terminal would.
     _output: BufReader<ChildStdout>,
@@ -133,9 +145,12 @@ impl Server {
 
     fn start_with(program: &str, arguments: &[&str], errors: Stdio) -> Self {
         let arguments = [&["--listen", "127.0.0.1:0"], arguments].concat();
-        let mut command = command(program, &arguments);
-        let mut child = command.stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
+        Self::spawn(command(program, &arguments), errors)
+    }
+
+    fn spawn(mut command: Command, errors: Stdio) -> Self {
+        let mut child = Process(command.stdout(Stdio::piped()).stderr(errors).spawn().unwrap());
+        let mut output = BufReader::new(child.0.stdout.take().unwrap());
         let (output, first) = within_backstop(move || {
             let mut first = String::new();
             output.read_line(&mut first).unwrap();
@@ -153,12 +168,12 @@ impl Server {
     }
 
     fn signal(&self, signal: &str) {
-        let kill = format!("kill -s {signal} {}", self.child.id());
+        let kill = format!("kill -s {signal} {}", self.child.0.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
     fn end(self) -> ExitStatus {
         let mut child = self.child;
-        within_backstop(move || child.wait().unwrap())
+        within_backstop(move || child.0.wait().unwrap())
     }
 }

@@ -36,19 +36,41 @@ fn no_token_is_ever_logged(program: &str) {
         ("/ws".to_owned(), format!("Authorization: Bearer {good}\r\n"), "101"),
         ("/ws".to_owned(), format!("Authorization: Bearer {bad}\r\n"), "401"),
         (format!("/nowhere?token={good}"), String::new(), "404"),
+        (format!("/{good}"), String::new(), "404"),
+        (format!("/ws?token={good}&token={bad}"), String::new(), "400"),
+        (format!("/ws?name={good}"), String::new(), "400"),
+        (format!("/ws?room={good}"), String::new(), "400"),
+        (format!("/ws?token={good}&name=%00"), String::new(), "400"),
+        ("/ws".to_owned(), format!("Authorization: {good}\r\n"), "101"),
+        ("/ws".to_owned(), format!("Authorization: Basic {good}\r\n"), "101"),
+        ("/ws".to_owned(), format!("Cookie: token={good}\r\n"), "101"),
+        ("/ws".to_owned(), format!("Sec-WebSocket-Protocol: {good}\r\n"), "101"),
+        ("/ws".to_owned(), format!("Origin: https://{good}\r\n"), "403"),
+        ("/ws".to_owned(), format!("Referer: https://a/?token={good}\r\n"), "101"),
+        ("/ws".to_owned(), format!("{good}\r\n"), "400"),
+        ("/ws".to_owned(), format!("X: {good}{}\r\n", "x".repeat(9000)), "431"),
     ] {
         let (_socket, status) = knock(&server, &target, &headers);
         assert_eq!(status, expected, "{target}");
     }
-    let (mut hello, _) = knock(&server, "/ws?room=", "");
-    let frame = format!("{{\"type\":\"hello\",\"id\":1,\"token\":\"{bad}\"}}");
-    let length = u16::try_from(frame.len()).unwrap();
-    assert!(length > 125);
-    // A mask of zeros leaves the text as it is.
-    let [high, low] = length.to_be_bytes();
-    let head = [0x81, 0xfe, high, low, 0, 0, 0, 0];
-    std::io::Write::write_all(&mut hello, &[&head[..], frame.as_bytes()].concat()).unwrap();
-    read_until(&mut BufReader::new(hello), "\"id\":1");
+    for frame in [
+        format!("{{\"type\":\"hello\",\"id\":1,\"token\":\"{bad}\"}}"),
+        format!("{{\"type\":\"hello\",\"id\":1,\"token\":\"{good}\"}}"),
+        format!("{{\"type\":\"hello\",\"id\":1,\"name\":\"{good}\"}}"),
+        format!("{{\"type\":\"hello\",\"id\":1,\"resume\":\"{good}\"}}"),
+        format!("{{\"type\":\"auth\",\"id\":1,\"token\":\"{bad}\"}}"),
+        format!("{{\"type\":\"auth\",\"id\":1,\"token\":\"{good}\"}}"),
+        format!("{{\"type\":\"join\",\"id\":1,\"room\":\"{good}\"}}"),
+    ] {
+        let (mut socket, _) = knock(&server, "/ws?room=", "");
+        let length = u16::try_from(frame.len()).unwrap();
+        assert!(length > 125);
+        // A mask of zeros leaves the text as it is.
+        let [high, low] = length.to_be_bytes();
+        let head = [0x81, 0xfe, high, low, 0, 0, 0, 0];
+        std::io::Write::write_all(&mut socket, &[&head[..], frame.as_bytes()].concat()).unwrap();
+        read_until(&mut BufReader::new(socket), "\"id\":1");
+    }
     server.signal("INT");
     assert_eq!(server.end().code(), Some(0));
     let log = log.rest();
@@ -126,16 +148,16 @@ impl<'a> Desk<'a> {
         let flags = ["--auth", "optional", "--drain-within", "0s", "--log", log];
         let mut server =
             Server::start_with(self.program, &[&flags, &files[..]].concat(), Stdio::piped());
-        let log = Log::of(server.child.stderr.take().unwrap());
+        let log = Log::of(server.child.0.stderr.take().unwrap());
         (server, log)
     }
 }
 
 /// What a server says to its operator.
-struct Log(mpsc::Receiver<String>);
+pub(super) struct Log(mpsc::Receiver<String>);
 
 impl Log {
-    fn of(output: ChildStderr) -> Self {
+    pub(super) fn of(output: ChildStderr) -> Self {
         let (tell, lines) = mpsc::channel();
         // It must be read all the time, or the server would wait.
         thread::spawn(move || {
@@ -146,12 +168,12 @@ impl Log {
         Self(lines)
     }
 
-    fn until(&mut self, wanted: &str) {
+    pub(super) fn until(&mut self, wanted: &str) {
         while !self.0.recv_timeout(BACKSTOP).expect(wanted).contains(wanted) {}
     }
 
     /// All that comes until the server has ended.
-    fn rest(&mut self) -> String {
+    pub(super) fn rest(&mut self) -> String {
         self.0.iter().collect::<Vec<_>>().join("\n")
     }
 }

@@ -77,6 +77,23 @@ pub fn an_unmasked_frame_closes_with_1002(runtime: Runtime<'_>) {
     server.shut();
 }
 
+/// What came before the end of a connection is answered before it, whoever ends it.
+pub fn what_was_said_before_a_close_is_answered_before_it(runtime: Runtime<'_>) {
+    let server = serve(runtime, &settings());
+    let (unmasked, close) = (frame(LAST | TEXT, false, b"hi"), frame(0x88, true, b"\x03\xE8"));
+    for (end, code) in [(unmasked, 1002), (close, 1000)] {
+        let mut raw = Raw::upgraded(server.addr, "room=lobby&name=ann");
+        assert_eq!(raw.json()["type"], "welcome");
+        assert_eq!(raw.json()["type"], "joined");
+        raw.write(&[text("last words"), end].concat());
+        let answer = raw.frame().expect("an answer");
+        assert_eq!(answer.opcode, 1, "{code} comes too early");
+        assert!(String::from_utf8_lossy(&answer.payload).contains("last words"));
+        assert_eq!(raw.close_code(), code);
+    }
+    server.shut();
+}
+
 /// A peer whose machine has vanished: its socket takes bytes, but nothing answers.
 pub fn a_half_open_peer_is_closed_with_4000(runtime: Runtime<'_>) {
     let mut settings = settings();

@@ -3,6 +3,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use super::BACKSTOP;
 
@@ -23,7 +24,7 @@ pub struct RawFrame {
 }
 
 /// The head of a request that upgrades `/ws` with this query.
-pub(super) fn upgrade(query: &str) -> String {
+pub fn upgrade(query: &str) -> String {
     format!(
         "GET /ws?{query} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\r\n\r\n"
@@ -31,7 +32,7 @@ pub(super) fn upgrade(query: &str) -> String {
 }
 
 /// A client's frame, masked with a key of zeros where `mask` is set; RFC 6455 §5.2.
-pub(super) fn frame(first: u8, mask: bool, payload: &[u8]) -> Vec<u8> {
+pub fn frame(first: u8, mask: bool, payload: &[u8]) -> Vec<u8> {
     let mask_bit = if mask { 0x80 } else { 0 };
     let mut bytes = vec![first];
     match payload.len() {
@@ -49,7 +50,7 @@ pub(super) fn frame(first: u8, mask: bool, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A whole text message.
-pub(super) fn text(payload: &str) -> Vec<u8> {
+pub fn text(payload: &str) -> Vec<u8> {
     frame(0x81, true, payload.as_bytes())
 }
 
@@ -78,16 +79,17 @@ impl Raw {
         raw
     }
 
-    /// Takes the answer to an upgrade.
+    /// Takes the answer to an upgrade, and gives its head.
     ///
     /// # Panics
     ///
     /// If the server does not upgrade.
-    pub fn expect_upgrade(&mut self) {
+    pub fn expect_upgrade(&mut self) -> String {
         let head = self.head().expect("an answer to the upgrade");
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         let accept = head.to_lowercase().contains("sec-websocket-accept: ");
         assert!(accept, "{head}");
+        head
     }
 
     /// Sends bytes as they are.
@@ -97,6 +99,15 @@ impl Raw {
     /// If the server takes them no more.
     pub fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("the server reads");
+    }
+
+    /// Has writes fail that the server holds up for longer.
+    ///
+    /// # Panics
+    ///
+    /// If the span is zero.
+    pub fn write_for_at_most(&self, span: Duration) {
+        self.stream.set_write_timeout(Some(span)).expect("a time-out that is not zero");
     }
 
     /// Sends bytes until they are all gone or the server has had enough; says whether all are gone.
@@ -116,6 +127,16 @@ impl Raw {
     /// If the connection is over.
     pub fn finish(&self) {
         self.stream.shutdown(Shutdown::Write).expect("an open socket");
+    }
+
+    /// Ends the connection with a reset, as if the machine had been cut off.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no such option.
+    pub fn reset(self) {
+        let socket = socket2::SockRef::from(&self.stream);
+        socket.set_linger(Some(Duration::ZERO)).expect("an open socket");
     }
 
     /// A whole HTTP answer whose end is the connection's: its head and its body.

@@ -27,6 +27,16 @@ pub type Ear = Option<Sender<Note>>;
 pub const RUNTIMES: [(&str, Start); 2] =
     [("runtime-smol", start_on_smol), ("runtime-std", start_on_threads)];
 
+/// Whatever a runtime may drive.
+pub type AnyMachine = Box<dyn Machine + Send>;
+
+/// Starts a server that drives a machine.
+pub type Drive = fn(&Settings, AnyMachine) -> Server;
+
+/// Each runtime, by the name of its package, with a machine that need not be a hub.
+pub const DRIVERS: [(&str, Drive); 2] =
+    [("runtime-smol", drive_on_smol), ("runtime-std", drive_on_threads)];
+
 /// `runtime-smol`, and nobody is told.
 pub fn on_smol(settings: &Settings) -> Server {
     start_on_smol(settings, None)
@@ -37,33 +47,47 @@ pub fn on_threads(settings: &Settings) -> Server {
     start_on_threads(settings, None)
 }
 
-/// Starts `runtime-smol`, whose shards lie a turn behind.
+/// Starts `runtime-smol` with a hub.
 fn start_on_smol(settings: &Settings, ear: Ear) -> Server {
+    drive_on_smol(settings, Box::new(Overheard::new(&on_shards(settings), ear)))
+}
+
+/// Starts `runtime-std` with a hub.
+fn start_on_threads(settings: &Settings, ear: Ear) -> Server {
+    drive_on_threads(settings, Box::new(Overheard::new(settings, ear)))
+}
+
+/// The settings of a runtime whose shards lie a turn behind.
+fn on_shards(settings: &Settings) -> Settings {
     let mut settings = settings.clone();
     settings.hub.run_ahead = runtime_smol::RUN_AHEAD;
+    settings
+}
+
+fn drive_on_smol(settings: &Settings, machine: AnyMachine) -> Server {
+    let settings = on_shards(settings);
     let server = runtime_smol::Server::bind(&settings).expect("a free port");
     let server = match tokens(&settings) {
         Some(tokens) => server.with_tokens(tokens),
         None => server,
     };
     let addr = server.local_addr().expect("a port");
-    let (stopper, hub) = (server.stopper(), Overheard::new(&settings, ear));
+    let stopper = server.stopper();
     let reloader = stopper.clone();
-    Server::start(addr, move || stopper.stop(), move || server.run(hub))
+    Server::start(addr, move || stopper.stop(), move || server.run(machine))
         .reloading_by(move || reloader.reload())
 }
 
-/// Starts `runtime-std`.
-fn start_on_threads(settings: &Settings, ear: Ear) -> Server {
+fn drive_on_threads(settings: &Settings, machine: AnyMachine) -> Server {
     let server = runtime_std::Server::bind(settings).expect("a free port");
     let server = match tokens(settings) {
         Some(tokens) => server.with_tokens(tokens),
         None => server,
     };
     let addr = server.local_addr().expect("a port");
-    let (stopper, hub) = (server.stopper(), Overheard::new(settings, ear));
+    let stopper = server.stopper();
     let reloader = stopper.clone();
-    Server::start(addr, move || stopper.stop(), move || server.run(hub))
+    Server::start(addr, move || stopper.stop(), move || server.run(machine))
         .reloading_by(move || reloader.reload())
 }
 
