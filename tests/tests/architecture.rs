@@ -1,4 +1,5 @@
-//! What `docs/architecture.md` promises of the code's shape, and that the tests it names exist.
+//! What `docs/architecture.md` promises of the code's shape, and that the tests which it and
+//! `SECURITY.md` name exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,8 +44,8 @@ fn named_by_invariants() -> Vec<String> {
     quoted.map(str::to_owned).collect()
 }
 
-#[test]
-fn the_invariants_name_tests_that_exist() {
+/// Those of the names that are neither a test's nor a file's.
+fn missing(named: &[String]) -> Vec<&String> {
     let folders = ["core", "server", "runtime-smol", "runtime-std", "tests"];
     let sources: Vec<_> = folders.into_iter().flat_map(sources).collect();
     let is_there = |name: &str| {
@@ -56,9 +57,29 @@ fn the_invariants_name_tests_that_exist() {
             sources.iter().any(|(_, text)| holds(text))
         }
     };
+    named.iter().filter(|name| !is_there(name)).collect()
+}
+
+#[test]
+fn the_invariants_name_tests_that_exist() {
     let named = named_by_invariants();
-    let missing: Vec<_> = named.iter().filter(|name| !is_there(name)).collect();
+    let missing = missing(&named);
     assert!(missing.is_empty(), "docs/architecture.md names what is not there: {missing:?}");
+}
+
+#[test]
+fn the_threat_model_names_tests_that_exist() {
+    let document = read("SECURITY.md");
+    let rows: Vec<&str> = document.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 20, "only {} threats were found", rows.len());
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        let [_, _, _, tests] = cells[..] else { panic!("{row} has no four cells") };
+        let named: Vec<String> = tests.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        assert!(!named.is_empty(), "no test answers: {row}");
+        let missing = missing(&named);
+        assert!(missing.is_empty(), "SECURITY.md names what is not there: {missing:?}");
+    }
 }
 
 #[test]
