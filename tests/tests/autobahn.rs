@@ -59,7 +59,7 @@ fn generous() -> Settings {
 
 /// Plays cases against a server, and reads the report.
 fn play(kosoku: &Path, drive: Drive, settings: &Settings, selection: &[&str]) -> Verdicts {
-    let server = drive(settings, Box::new(Echo::default()));
+    let server = drive(settings, Box::<Echo>::default());
     let folder = tempfile::tempdir().expect("a folder");
     let mut command = Command::new(kosoku);
     command.arg(format!("ws://{}/ws", server.addr)).args(["-p", "4", "-o"]).arg(folder.path());

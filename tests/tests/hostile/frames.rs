@@ -37,7 +37,7 @@ fn cases() -> Vec<(String, Vec<u8>, u16)> {
         ("the top bit of a length", announcing(TEXT, 1 << 63), 1009),
         ("all bits of a length", announcing(0x82, u64::MAX), 1009),
         ("a byte too many", announcing(TEXT, 32 * 1024 + 1), 1009),
-        ("fragments that add up", in_two(&[b'x'; 20_000], &[b'x'; 20_000]), 1009),
+        ("fragments that add up", in_two(&vec![b'x'; 20_000], &vec![b'x'; 20_000]), 1009),
         ("a continuation of nothing", frame(0x80, true, b"hi"), 1002),
         (
             "a text within another",

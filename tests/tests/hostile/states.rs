@@ -11,8 +11,10 @@ use serde_json::json;
 
 use crate::tell;
 
-/// The states, each with whether the hub has surely heard of the connection.
-const STATES: [(&str, bool, fn(&mut Raw)); 11] = [
+/// A state: its name, whether the hub has surely heard of the connection, and how one gets there.
+type State = (&'static str, bool, fn(&mut Raw));
+
+const STATES: [State; 11] = [
     ("connected", false, |_| ()),
     ("within the request", false, |raw| raw.write(b"GET /ws HTTP/1.1\r\nHo")),
     ("behind a bad request", false, |raw| raw.write(b"POST /ws HTTP/1.1\r\nHost: a\r\n\r\n")),
