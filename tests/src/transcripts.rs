@@ -12,6 +12,7 @@ mod moderate;
 mod presence;
 mod repeat;
 mod resume;
+mod rights;
 mod rooms;
 mod text;
 mod tokens;

@@ -121,13 +121,14 @@ impl Hub {
 
     /// Whether somebody has `name`, who may have lost the connection a little while ago.
     pub(super) fn is_taken(&self, name: &Name) -> bool {
-        if self.state.sessions.of_user(name).next().is_some() {
+        // Nobody comes back to a server that stops.
+        let is_there = |slot: u32| self.drain.is_none() || self.state.sessions[slot].is_connected();
+        if self.state.sessions.of_user(name).any(is_there) {
             return true;
         }
         let Some(slot) = self.state.sessions.holder(name) else { return false };
         match self.state.sessions[slot].standing {
             Standing::Connected => true,
-            // Nobody comes back to a server that stops.
             Standing::Lingering { .. } => self.drain.is_none() && self.lingers(slot),
             Standing::Away { .. } => false,
         }

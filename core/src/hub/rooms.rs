@@ -227,6 +227,7 @@ impl Hub {
         let free = self.free_for_page(slot);
         let listing = self.listing(slot, room_slot, free);
         let room = &self.state.rooms[room_slot];
+        let may_read = self.may(slot, Action::History, room.name.as_str());
         let mark = room.presence.mark();
         let membership = self.state.sessions[slot].membership_mut(room_slot);
         let membership = membership.expect("the session is a member");
@@ -246,7 +247,7 @@ impl Hub {
             reason: None,
             gap: None,
             members: listing.members,
-            more: room.log.tail() <= seq,
+            more: may_read && room.log.tail() <= seq,
         }
         .text_with("history", &Page::default());
         if cursor == Cursor::Live && listing.mark != mark {
