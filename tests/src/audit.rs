@@ -384,6 +384,10 @@ impl Audit {
         let room = self.known.room(frame.room());
         let reader = self.readers[slot].as_mut().expect("a live client");
         let index = reader.rooms.iter().position(|member| member.room == room);
+        if index.is_none() && self.is_owed(room) {
+            return self.check_right_lost(slot, frame);
+        }
+        let reader = self.readers[slot].as_mut().expect("a live client");
         let index = index.unwrap_or_else(|| panic!("left where nobody was: {frame:?}"));
         reader.rooms.swap_remove(index);
         if let Some((user, _)) = reader.user.clone() {

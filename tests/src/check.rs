@@ -36,5 +36,9 @@ pub fn nobody_lags(script: &Script) -> bool {
         Step::Vanish { .. } => true,
         _ => false,
     };
-    matches!(script.limits, Limits::Default | Limits::Roomy) && !script.steps.iter().any(stops)
+    let is_wide = match script.limits {
+        Limits::Default | Limits::Roomy | Limits::RoomyGuarded | Limits::RoomyLocked => true,
+        Limits::Tiny | Limits::TinyBehind | Limits::Guarded => false,
+    };
+    is_wide && !script.steps.iter().any(stops)
 }

@@ -7,7 +7,7 @@ use roundtable::{Framing, Greeting};
 
 use crate::generator::{
     CLIENTS, Decision, EpochChoice, Frame, Id, Limits, NAMES, ROOMS, Reading, Script, SeqChoice,
-    Since, Stands, Step, Whose, letters, room_choice, valid,
+    ShownBy, Since, Stands, Step, Whose, letters, room_choice, valid,
 };
 use crate::odd::ODD;
 
@@ -107,7 +107,9 @@ fn decode_step(op: u8, client: u16, body: &mut Body<'_>) -> Step {
 
 fn decode_decision(client: u16, body: &mut Body<'_>) -> Decision {
     let room = body.of(&ROOMS);
-    match body.byte() % 4 {
+    match body.byte() % 8 {
+        4 => Decision::RevokeUser { client },
+        5 => Decision::RevokeToken { client },
         0 => Decision::Remove { room, behind: body.byte() },
         1 => Decision::Kick { client, room: Some(room) },
         2 => Decision::Ban { client, room, span: Duration::from_secs(body.byte().into()) },
@@ -163,6 +165,15 @@ fn decode_frame(op: u8, body: &mut Body<'_>) -> Frame {
         _ => match body.byte() {
             1 => Frame::Bye,
             2 => Frame::Presence { id, room: body.of(&ROOMS) },
+            3 => {
+                let id = if id == Id::None { Id::Number } else { id };
+                let client = u16::from(body.byte()) % CLIENTS;
+                Frame::Moderate { id, decision: decode_decision(client, body) }
+            }
+            4 => {
+                let by = body.of(&[ShownBy::Hello, ShownBy::Auth, ShownBy::Resume]);
+                Frame::Show { id, by }
+            }
             _ => Frame::Ping { id },
         },
     }

@@ -4,6 +4,7 @@
 
 mod life;
 mod operator;
+mod requests;
 mod turn;
 
 use std::cmp::Reverse;
@@ -11,22 +12,23 @@ use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use roundtable::{
-    Auth, Command, Config, ConnId, Entropy, Event, Greeting, Origin, Peer, RoomChoice, Timestamp,
+    Auth, Command, Config, ConnId, Entropy, Event, Greeting, Origin, Peer, Timestamp,
 };
 
 use crate::audit::Audit;
-use crate::generator::{
-    EpochChoice, Frame, Id, Reading, Script, SeqChoice, Since, Stands, Step, Whose, claims,
-};
+use crate::generator::{Reading, Script, Step, claims};
 use crate::invariant::Checked;
 use crate::known::{LogId, RoomId};
-use crate::render::{Place, Render};
+use crate::render::Render;
 use crate::socket::{Clock, Socket};
 use crate::subject::Subject;
 use life::Drain;
 
 /// Somebody who looks on.
 pub trait Observer {
+    /// Whether nobody may lag, not for a moment.
+    const KNOWS_NO_LAGGING: bool = false;
+
     /// The machine took `event` and gave `commands`.
     fn observe(&mut self, now: Timestamp, event: &Event, commands: &[Command]);
 
@@ -287,7 +289,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         self.live += 1;
         let now_ms = self.origin.wall_clock_ms + self.now_ms();
         let tokens = self.config.auth != Auth::Off;
-        let claims = tokens.then(|| claims(client, now_ms)).flatten();
+        let claims = tokens.then(|| claims(client, 0, now_ms)).flatten();
         self.audit.connect(slot, conn, claims.clone());
         let peer = Peer { entropy: secret(self.origin.seed, self.minted), claims };
         self.hand_in(&Event::Connect { conn, peer, greeting: greeting.clone() });
@@ -296,50 +298,17 @@ impl<M: Subject, O: Observer> Driver<M, O> {
     /// Mints a number, and gives the slot that belongs to it.
     fn free_slot(&mut self) -> usize {
         let slots = (4 * self.clients.len()).next_power_of_two().max(LEAST_SLOTS);
-        if self.sockets.len() < slots {
-            self.sockets.resize_with(slots, || None);
-        }
         loop {
             self.minted += 1;
             let slot = usize::try_from(self.minted).expect("few connections") % slots;
+            // Not as long as it may become: all of it is looked at whenever time passes.
+            if self.sockets.len() <= slot {
+                self.sockets.resize_with(slot + 1, || None);
+            }
             if self.sockets[slot].is_none() {
                 return slot;
             }
         }
-    }
-
-    fn come_back(&mut self, client: u16, rooms: &'static [&'static str]) {
-        if self.client(client).slot.is_some() {
-            return;
-        }
-        self.connect(client, &Greeting { room: RoomChoice::None, ..Greeting::default() });
-        // Every other time, so that coming back without a session is seen as well.
-        if self.client(client).connects.is_multiple_of(2) {
-            let (whose, stands) = (Whose::Own, Stands::Seen);
-            self.send(client, &Frame::Resume { id: Id::Number, whose, stands });
-        }
-        for room in rooms {
-            let since = Since { epoch: EpochChoice::Seen, seq: SeqChoice::Seen };
-            let frame = Frame::Join { id: Id::Number, room, since: Some(since), echo: None };
-            self.send(client, &frame);
-        }
-    }
-
-    fn send(&mut self, client: u16, frame: &Frame) {
-        let Some(slot) = self.client(client).slot else { return };
-        if matches!(frame, Frame::Join { since: Some(_), .. } | Frame::Resume { .. }) {
-            self.receive(slot);
-        }
-        let who = &self.clients[usize::from(client)];
-        let session = match frame {
-            Frame::Resume { whose: Whose::Of(other), .. } => {
-                self.clients.get(usize::from(*other)).map_or("", |other| &other.sessions[0])
-            }
-            _ => &who.sessions[1],
-        };
-        let place = Place { seen: &who.seen, session };
-        let text = self.render.text(&self.audit.known, place, frame);
-        self.post(client, What::Text(text));
     }
 
     fn reads(&mut self, client: u16, reading: Reading) {

@@ -29,6 +29,8 @@ fn check_some(limits: Limits, readers: Readers, count: usize) {
 fn scripts_under_wide_limits_hold() {
     check_some(Limits::Roomy, Readers::Prompt, 30);
     check_some(Limits::Default, Readers::Prompt, 30);
+    check_some(Limits::RoomyGuarded, Readers::Prompt, 60);
+    check_some(Limits::RoomyLocked, Readers::Prompt, 20);
 }
 
 #[test]

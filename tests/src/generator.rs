@@ -5,9 +5,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use roundtable::{
-    Action, Auth, Claims, Config, Grant, Greeting, Name, PlainText, RoomChoice, RunAhead,
-};
+use roundtable::{Auth, Config, Greeting, Name, PlainText, RoomChoice, RunAhead};
+
+pub use crate::authority::{Decision, ShownBy, claims};
 
 /// How many clients a script plays; a step names one by its number.
 pub const CLIENTS: u16 = 8;
@@ -55,12 +55,23 @@ pub enum Limits {
     TinyBehind,
     /// As small, where some clients come with tokens: see [`claims`].
     Guarded,
+    /// As wide as [`Limits::Roomy`], where some clients come with tokens.
+    RoomyGuarded,
+    /// The same, where nobody does anything without one.
+    RoomyLocked,
 }
 
 impl Limits {
     /// Each of them.
-    pub const ALL: [Self; 5] =
-        [Self::Default, Self::Roomy, Self::Tiny, Self::TinyBehind, Self::Guarded];
+    pub const ALL: [Self; 7] = [
+        Self::Default,
+        Self::Roomy,
+        Self::Tiny,
+        Self::TinyBehind,
+        Self::Guarded,
+        Self::RoomyGuarded,
+        Self::RoomyLocked,
+    ];
 
     /// The configuration.
     pub fn config(self) -> Config {
@@ -100,15 +111,25 @@ impl Limits {
             history_bytes: 1 << 26,
             ..Config::default()
         };
+        let roomy = Config {
+            message_burst: 10_000,
+            messages_per_second: 10_000,
+            byte_burst: 1 << 30,
+            bytes_per_second: 1 << 30,
+            ..default.clone()
+        };
+        let guarded = Config {
+            auth: Auth::Optional,
+            auth_grace: Duration::from_secs(5),
+            sessions_per_user: 2,
+            max_bans: 2,
+            ..roomy.clone()
+        };
         match self {
             Self::Default => default,
-            Self::Roomy => Config {
-                message_burst: 10_000,
-                messages_per_second: 10_000,
-                byte_burst: 1 << 30,
-                bytes_per_second: 1 << 30,
-                ..default
-            },
+            Self::Roomy => roomy,
+            Self::RoomyGuarded => guarded,
+            Self::RoomyLocked => Config { auth: Auth::Required, ..guarded },
             Self::Tiny => tiny,
             Self::Guarded => Config {
                 auth: Auth::Optional,
@@ -121,30 +142,6 @@ impl Limits {
             }
         }
     }
-}
-
-/// What the token of a client says that connects at `now_ms` of the wall clock, if it has one. Two
-/// clients of four share a user.
-///
-/// # Panics
-///
-/// Never: its patterns are good.
-pub fn claims(client: u16, now_ms: u64) -> Option<Box<Claims>> {
-    let grant = |pattern: &str, can: &[Action]| Grant {
-        pattern: pattern.parse().expect("a pattern"),
-        can: can.iter().copied().collect(),
-    };
-    let (user, expires_ms, grants) = match client % 4 {
-        0 => return None,
-        1 => ("ann", None, vec![grant("*", &Action::ALL)]),
-        2 => {
-            let lobby = grant("lobby", &[Action::Join, Action::Publish]);
-            let rooms = [Action::Join, Action::Signal, Action::History, Action::Presence];
-            ("bob", None, vec![lobby, grant("d*", &rooms), grant("room 0*", &rooms)])
-        }
-        _ => ("ann", Some(now_ms + 30_000), vec![Grant::member()]),
-    };
-    Some(Box::new(Claims { user: valid(user), token_id: None, expires_ms, grants }))
 }
 
 /// One thing that happens, in the order of a connection's life.
@@ -240,34 +237,6 @@ pub enum Step {
     },
     /// The hub's process ends without a word, and a new one begins.
     Restart,
-}
-
-/// What an operator decides, about clients that are connected and rooms that were heard of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// To take a client's user out of a room, or out of the hub.
-    Kick {
-        /// Who.
-        client: u16,
-        /// One of [`ROOMS`].
-        room: Option<&'static str>,
-    },
-    /// To keep a client's user out of a room.
-    Ban {
-        /// Who.
-        client: u16,
-        /// One of [`ROOMS`].
-        room: &'static str,
-        /// How long; zero lifts the ban.
-        span: Duration,
-    },
-    /// To take out what was said.
-    Remove {
-        /// One of [`ROOMS`].
-        room: &'static str,
-        /// How far behind the newest entry that anybody was told of.
-        behind: u8,
-    },
 }
 
 /// How a client treats what is sent to it.
@@ -370,6 +339,20 @@ pub enum Frame {
         id: Id,
         /// One of [`ROOMS`].
         room: &'static str,
+    },
+    /// To decide something as a moderator.
+    Moderate {
+        /// The request's id: what is not acknowledged cannot be told from what is refused.
+        id: Id,
+        /// What; what only an operator can decide is no frame.
+        decision: Decision,
+    },
+    /// To go by a token. What it says is the driver's to decide.
+    Show {
+        /// The request's id.
+        id: Id,
+        /// In which frame it comes.
+        by: ShownBy,
     },
     /// To be answered.
     Ping {

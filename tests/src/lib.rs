@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod asyncapi;
 mod audit;
+pub mod authority;
 #[cfg(test)]
 mod bare_socket;
 #[cfg(feature = "sockets")]

@@ -58,6 +58,10 @@ impl<'a> Reader<'a> {
                 user: self.field("user")?.bare_name()?,
                 span: span(self.field("span")?.word())?,
             },
+            "RevokeUser" => AdminAction::RevokeUser { user: self.field("user")?.bare_name()? },
+            "RevokeToken" => {
+                AdminAction::RevokeToken { token_id: self.field("token_id")?.string()? }
+            }
             "Remove" => AdminAction::Remove {
                 room: self.field("room")?.bare_name()?,
                 seq: self.field("seq")?.word().parse().ok()?,
@@ -92,8 +96,12 @@ impl<'a> Reader<'a> {
 
     fn claims(&mut self) -> Option<Claims> {
         let user = self.field("user")?.bare_name()?;
-        // No token of a simulation has an id.
-        let token_id = (self.field("token_id")?.word() == "None").then_some(None)?;
+        let token_id = if self.field("token_id")?.word() == "None" {
+            None
+        } else {
+            self.rest = self.rest.strip_prefix('(')?;
+            Some(self.string()?)
+        };
         let expires_ms = match self.field("expires_ms")?.word() {
             "None" => None,
             _ => Some(self.rest.strip_prefix('(')?.split(')').next()?.parse().ok()?),
@@ -239,7 +247,7 @@ mod tests {
             .prop_map(|(name, room, framing)| Greeting { name, room, framing });
         prop_oneof![
             (conn(), any::<u128>(), greeting).prop_map(|(conn, bits, greeting)| {
-                let claims = u16::try_from(bits % 4).ok().and_then(|of| claims(of, 7));
+                let claims = u16::try_from(bits % 4).ok().and_then(|of| claims(of, 0, 7));
                 let peer = Peer { entropy: Entropy::new(bits), claims };
                 Event::Connect { conn, peer, greeting }
             }),
@@ -250,7 +258,7 @@ mod tests {
             Just(Event::Flushed),
             conn().prop_map(|conn| Event::Verified { conn, verdict: Verdict::Invalid }),
             (conn(), 1_u16..4).prop_map(|(conn, of)| {
-                let verdict = Verdict::Valid(claims(of, 7).expect("a token"));
+                let verdict = Verdict::Valid(claims(of, 0, 7).expect("a token"));
                 Event::Verified { conn, verdict }
             }),
             conn().prop_map(|conn| Event::Disconnect { conn }),

@@ -3,7 +3,8 @@
 //! does not know what may lie in a queue, nor how silence is noticed.
 
 use roundtable::{
-    CloseCode, Config, ConnId, Event, Framing, Greeting, PlainText, RoomChoice, Timestamp,
+    Action, Auth, Claims, CloseCode, Config, ConnId, Event, Framing, Greeting, PlainText,
+    RoomChoice, Timestamp,
 };
 use serde_json::{Map, Value, json};
 
@@ -11,15 +12,17 @@ pub(crate) mod frame;
 mod limits;
 mod moderation;
 mod presence;
+mod publish;
 mod repeat;
 mod room;
 mod session;
+mod token;
 
 use frame::{Refusal, good_id, key, moderation, name, place, read, string, with_id};
 use limits::Rate;
 use presence::Presence;
 use repeat::Keyed;
-use room::{Entry, Room, What};
+use room::Room;
 use session::{Membership, Session};
 
 /// What the reference says to one connection.
@@ -29,6 +32,8 @@ pub enum Output {
     Frame(ConnId, Value),
     /// A close with this code.
     Close(ConnId, u16),
+    /// The token that the connection has just shown is to be verified.
+    Verify(ConnId),
 }
 
 /// The reference hub. Epochs are called `epoch#0000001` and so on, made-up names `guest#000001` and
@@ -75,7 +80,10 @@ impl Reference {
         self.forget_the_past();
         self.count_users();
         match event {
-            Event::Connect { conn, peer: _, greeting } => self.connect(*conn, greeting),
+            Event::Connect { conn, peer, greeting } => {
+                let claims = peer.claims.as_deref().filter(|_| self.config.auth != Auth::Off);
+                self.connect(*conn, claims, greeting);
+            }
             Event::Text { conn, text } => {
                 if let Some(me) = self.find(*conn) {
                     self.text(me, text);
@@ -88,11 +96,10 @@ impl Reference {
                 self.sessions.retain(Session::is_connected);
             }
             Event::Admin { action } => self.administer(action),
-            Event::Heard { .. }
-            | Event::Verified { .. }
-            | Event::Backlog { .. }
-            | Event::Flushed => {}
-            Event::Tick => self.tell_news(),
+            Event::Verified { conn, verdict } => self.verified(*conn, verdict),
+            Event::Heard { .. } | Event::Backlog { .. } => {}
+            Event::Flushed => self.give_lists(),
+            Event::Tick => self.tick(),
         }
         self.forget_the_past();
         self.count_users();
@@ -136,9 +143,22 @@ impl Reference {
         self.out.push(Output::Frame(conn, frame));
     }
 
+    /// What is due, the earliest first.
+    fn tick(&mut self) {
+        loop {
+            let next = [self.next_end(), self.next_news()].into_iter().flatten().min();
+            let Some(at) = next.filter(|at| *at <= self.now) else { return };
+            self.end_tokens(at);
+            self.tell_news(at);
+        }
+    }
+
     fn close(&mut self, conn: ConnId, code: CloseCode) {
         if self.find(conn).is_some() {
             self.turn_away(conn, code);
+            if code == CloseCode::AuthExpired {
+                return self.gone(conn);
+            }
             self.sessions.retain(|session| session.conn != conn);
             self.forget_the_past();
         }
@@ -150,9 +170,12 @@ impl Reference {
         self.out.push(Output::Close(conn, code.number()));
     }
 
-    fn connect(&mut self, conn: ConnId, greeting: &Greeting) {
+    fn connect(&mut self, conn: ConnId, claims: Option<&Claims>, greeting: &Greeting) {
         if self.draining {
             return self.turn_away(conn, CloseCode::Drain);
+        }
+        if claims.is_some_and(|claims| self.has_ended(claims)) {
+            return self.turn_away(conn, CloseCode::AuthExpired);
         }
         if self.sessions.len() >= self.config.max_sessions {
             let lost = (0..self.sessions.len()).filter(|of| !self.sessions[*of].is_connected());
@@ -160,14 +183,29 @@ impl Reference {
                 return self.turn_away(conn, CloseCode::TryLater);
             };
             self.sessions.remove(first);
+            self.forget_the_past();
             self.count_users();
         }
-        let user = self.free_name(greeting.name.as_ref());
+        if claims.is_some_and(|claims| !self.has_place(conn, claims.user.as_str())) {
+            return self.turn_away(conn, CloseCode::TryLater);
+        }
+        let user = match claims {
+            Some(claims) => claims.user.to_string(),
+            None => self.free_name(greeting.name.as_ref()),
+        };
         self.tickets += 1;
         let ticket = format!("s_session#{:025}", self.tickets);
         self.sessions.push(Session::new(conn, ticket, user, greeting.framing));
-        let me = self.sessions.len() - 1;
+        let mut me = self.sessions.len() - 1;
+        if let Some(claims) = claims {
+            me = self.identify(conn, claims);
+        } else if self.config.auth == Auth::Required {
+            self.sessions[me].owes_token = true;
+        }
         self.welcome(me, None, false);
+        if self.sessions[me].owes_token {
+            return;
+        }
         let room = match &greeting.room {
             RoomChoice::Default => self.config.default_room.to_string(),
             RoomChoice::Named(room) => room.to_string(),
@@ -181,6 +219,9 @@ impl Reference {
 
     fn text(&mut self, me: usize, text: &str) {
         let conn = self.sessions[me].conn;
+        if let Some(code) = self.overdue(me) {
+            return self.close(conn, code);
+        }
         if text.len() > self.config.max_message_bytes {
             return self.close(conn, CloseCode::TooBig);
         }
@@ -233,7 +274,8 @@ impl Reference {
             session.refused_at = Some(now);
         }
         let retry = match code {
-            "rate_limited" | "room_full" | "room_limit" | "banned" | "draining" => "later",
+            "rate_limited" | "room_full" | "room_limit" | "banned" | "draining" | "ban_limit"
+            | "session_limit" => "later",
             _ => "never",
         };
         let mut error = json!({ "type": "error", "code": code, "retry": retry });
@@ -253,6 +295,9 @@ impl Reference {
         if json!(line).to_string().len() > self.config.max_message_bytes {
             return Err(("too_large", None));
         }
+        if self.sessions[me].owes_token {
+            return Err(("unauthorized", None));
+        }
         let last = self.sessions[me].rooms.last().ok_or(("not_joined", None))?;
         let room = last.room.clone();
         self.publish(me, None, &room, &json!(line))
@@ -260,8 +305,27 @@ impl Reference {
 
     fn request(&mut self, me: usize, frame: &Map<String, Value>) -> Result<(), Refusal> {
         let id = good_id(frame)?;
+        let kind = string(frame, "type")?;
+        let is_free = ["hello", "auth", "ping", "bye"].contains(&kind);
+        let owes = self.sessions[me].owes_token && !is_free;
+        match self.answer(me, id, kind, frame) {
+            // In no room, and allowed none, it has done nothing.
+            Err((code, _)) if owes && !["bad_field", "bad_type"].contains(&code) => {
+                Err(("unauthorized", None))
+            }
+            result => result,
+        }
+    }
+
+    fn answer(
+        &mut self,
+        me: usize,
+        id: Option<Value>,
+        kind: &str,
+        frame: &Map<String, Value>,
+    ) -> Result<(), Refusal> {
         let conn = self.sessions[me].conn;
-        match string(frame, "type")? {
+        match kind {
             "hello" => self.hello(me, id, frame),
             "join" => self.join(me, id, frame),
             "leave" => {
@@ -290,14 +354,9 @@ impl Reference {
                 self.close(conn, CloseCode::Normal);
                 Ok(())
             }
-            "auth" => Err(string(frame, "token").err().unwrap_or(("unsupported", None))),
+            "auth" => self.show(me, id, kind, frame),
             "presence" => self.who_is_there(me, id, frame),
-            kind @ ("kick" | "ban" | "remove") => {
-                moderation(frame, kind)?;
-                let stops = kind == "remove" && self.draining;
-                // Without a token nobody moderates.
-                Err((if stops { "draining" } else { "forbidden" }, None))
-            }
+            "kick" | "ban" | "remove" => self.moderate(me, id, &moderation(frame, kind)?),
             _ => Err(("bad_type", None)),
         }
     }
@@ -317,33 +376,53 @@ impl Reference {
         if self.draining {
             return Err(("draining", None));
         }
+        self.hold(me, Action::Join, &name)?;
+        self.admit(me, &name)?;
         let conn = self.sessions[me].conn;
         if let Some(position) = self.sessions[me].position(&name) {
-            self.sessions[me].rooms[position].echo = echo;
+            let membership = &mut self.sessions[me].rooms[position];
+            (membership.echo, membership.owed) = (echo, false);
             let room = self.room(&name).expect("members hold their room");
-            let joined = json!({
-                "type": "joined", "room": name, "epoch": room.epoch, "seq": room.head,
-                "recovered": false, "more": !room.kept.is_empty(), "history": [],
-                "members": self.members_of(&name),
-            });
+            let has_older = !room.kept.is_empty() && self.may(me, Action::History, &name);
+            let again = json!({ "recovered": false, "more": has_older, "history": [] });
+            let joined = self.joined(me, &name, again);
             self.say(conn, with_id(joined, id));
             return Ok(());
         }
-        self.admit(me, &name)?;
         self.open(me, &name)?;
-        let recent = self.config.recent;
-        let room = self.room(&name).expect("just opened");
-        let mut joined = room.entrance(since, recent);
-        joined["type"] = json!("joined");
-        joined["room"] = json!(name);
-        joined["epoch"] = json!(room.epoch);
-        joined["seq"] = json!(room.head);
         let session = &mut self.sessions[me];
         session.has_joined = true;
-        session.rooms.push(Membership { room: name.clone(), echo, cursor: 0 });
-        joined["members"] = self.members_of(&name);
+        session.rooms.push(Membership { room: name.clone(), echo, cursor: 0, owed: false });
+        let entrance = self.entrance(me, &name, since);
+        let joined = self.joined(me, &name, entrance);
         self.say(conn, with_id(joined, id));
         Ok(())
+    }
+
+    /// What a newcomer is given of what was said.
+    fn entrance(&self, me: usize, name: &str, since: Option<(String, u64)>) -> Value {
+        let room = self.room(name).expect("members hold their room");
+        if self.may(me, Action::History, name) {
+            return room.entrance(since, self.config.recent);
+        }
+        let mut nothing = json!({ "recovered": false, "more": false, "history": [] });
+        if since.is_some() {
+            nothing["reason"] = json!("forbidden");
+        }
+        nothing
+    }
+
+    /// A `joined` with what is given of the log.
+    fn joined(&self, me: usize, name: &str, mut given: Value) -> Value {
+        let room = self.room(name).expect("members hold their room");
+        given["type"] = json!("joined");
+        given["room"] = json!(name);
+        given["epoch"] = json!(room.epoch);
+        given["seq"] = json!(room.head);
+        if self.may(me, Action::Presence, name) {
+            given["members"] = self.members_of(name);
+        }
+        given
     }
 
     /// Makes sure that the room is there and that the session may join it.
@@ -364,76 +443,6 @@ impl Reference {
         let epoch = format!("epoch#{:07}", self.epochs);
         let (name, presence) = (name.to_owned(), Presence::default());
         self.rooms.push(Room { name, epoch, head: 0, kept: Vec::new(), presence });
-        Ok(())
-    }
-
-    fn publish(
-        &mut self,
-        me: usize,
-        id: Option<Value>,
-        name: &str,
-        data: &Value,
-    ) -> Result<(), Refusal> {
-        if self.draining {
-            return Err(("draining", None));
-        }
-        let (ts, at) = (self.wall_ms(), self.now);
-        let session = &self.sessions[me];
-        let (conn, from) = (session.conn, session.user.clone());
-        session.membership(name).ok_or(("not_joined", None))?;
-        let most = self.config.history_entries;
-        let room = self.rooms.iter_mut().find(|room| room.name == name);
-        let room = room.expect("members hold their room");
-        let (from, what) = (Some(from), What::Data(data.clone()));
-        let entry = room.append(Entry { seq: 0, from, what, ts, at }, most);
-        if id.is_some() {
-            let ack = json!({ "type": "ack", "room": name, "epoch": room.epoch, "seq": room.head });
-            self.say(conn, with_id(ack, id));
-        }
-        let mut message = entry.item();
-        message["type"] = json!("message");
-        message["room"] = json!(name);
-        let wants = |session: &&Session| {
-            let membership = session.membership(name);
-            let wants = |membership: &Membership| membership.echo || session.conn != conn;
-            session.is_connected() && membership.is_some_and(wants)
-        };
-        let members: Vec<ConnId> =
-            self.sessions.iter().filter(wants).map(|session| session.conn).collect();
-        for member in members {
-            self.say(member, message.clone());
-        }
-        Ok(())
-    }
-
-    fn history(
-        &mut self,
-        me: usize,
-        id: Option<Value>,
-        frame: &Map<String, Value>,
-    ) -> Result<(), Refusal> {
-        let name = string(frame, "room")?.trim().to_owned();
-        let before = place(frame, "before")?;
-        let limit = match frame.get("limit") {
-            None => self.config.recent as u64,
-            Some(limit) => limit.as_u64().filter(|limit| *limit > 0).ok_or(("bad_field", None))?,
-        };
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(self.config.history_entries);
-        let session = &self.sessions[me];
-        session.membership(&name).ok_or(("not_joined", None))?;
-        let room = self.room(&name).expect("members hold their room");
-        let older: Vec<&Entry> = match &before {
-            Some((epoch, _)) if *epoch != room.epoch => Vec::new(),
-            Some((_, seq)) => room.kept.iter().filter(|entry| entry.seq < *seq).collect(),
-            None => room.kept.iter().collect(),
-        };
-        let skipped = older.len().saturating_sub(limit);
-        let items: Vec<Value> = older[skipped..].iter().map(|entry| entry.item()).collect();
-        let history = json!({
-            "type": "history", "room": name, "epoch": room.epoch,
-            "items": items, "more": skipped > 0,
-        });
-        self.say(session.conn, with_id(history, id));
         Ok(())
     }
 

@@ -3,14 +3,17 @@
 
 use serde_json::{Value, json};
 
-use crate::generator::{EpochChoice, Frame, Id, SeqChoice, Since, Stands};
+use crate::generator::{
+    Decision, EpochChoice, Frame, Id, NAMES, SeqChoice, ShownBy, Since, Stands,
+};
 use crate::known::{Known, LogId, RoomId};
 
-/// What a client knows when it writes: where it stands, and the session that it means.
+/// What a client knows when it writes: where it stands, and the session and the user that it means.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
     pub(crate) seen: &'a [(RoomId, LogId, u64)],
     pub(crate) session: &'a str,
+    pub(crate) user: Option<&'a str>,
 }
 
 /// Writes texts, each with an id of its own.
@@ -24,7 +27,7 @@ impl Render {
     pub(crate) fn text(
         &mut self,
         known: &Known,
-        Place { seen, session }: Place<'_>,
+        Place { seen, session, user }: Place<'_>,
         frame: &Frame,
     ) -> String {
         match frame {
@@ -76,6 +79,19 @@ impl Render {
                 self.object("history", *id, fields)
             }
             Frame::Presence { id, room } => self.object("presence", *id, json!({ "room": room })),
+            Frame::Moderate { id, decision } => {
+                let (kind, fields) = moderation(known, user, *decision);
+                self.object(kind, *id, fields)
+            }
+            Frame::Show { id, by } => match by {
+                ShownBy::Hello => self.object("hello", *id, json!({ "token": "t" })),
+                ShownBy::Auth => self.object("auth", *id, json!({ "token": "t" })),
+                ShownBy::Resume => {
+                    let since = places(known, seen);
+                    let fields = json!({ "token": "t", "resume": session, "since": since });
+                    self.object("hello", *id, fields)
+                }
+            },
             Frame::Ping { id } => self.object("ping", *id, json!({})),
             Frame::Bye => "{\"type\":\"bye\"}".to_owned(),
             Frame::Plain { letters } => format!("{}\r\n", "y ".repeat(*letters / 2)),
@@ -99,6 +115,24 @@ impl Render {
             Id::Number => Some(json!(self.requests)),
             Id::Text => Some(json!(format!("\"r\\{}\u{e9}", self.requests))),
         }
+    }
+}
+
+/// The type and the fields of what a moderator wants. What only an operator can decide is no frame.
+fn moderation(known: &Known, user: Option<&str>, decision: Decision) -> (&'static str, Value) {
+    let named = |client: u16| user.unwrap_or(NAMES[usize::from(client) % NAMES.len()]);
+    match decision {
+        Decision::Kick { client, room } => ("kick", json!({ "room": room, "user": named(client) })),
+        Decision::Ban { client, room, span } => {
+            let millis = u64::try_from(span.as_millis()).expect("short");
+            ("ban", json!({ "room": room, "user": named(client), "for_ms": millis }))
+        }
+        Decision::Remove { room, behind } => {
+            let head = known.find_room(room.trim()).map_or(0, |room| known.head(room));
+            ("remove", json!({ "room": room, "seq": head.saturating_sub(behind.into()) }))
+        }
+        Decision::RevokeUser { client } => ("revoke", json!({ "user": named(client) })),
+        Decision::RevokeToken { .. } => ("revoke", json!({})),
     }
 }
 
@@ -150,7 +184,7 @@ mod tests {
         let mut render = Render::default();
         let text = render.text(
             &known,
-            Place { seen: &[], session: "" },
+            Place { seen: &[], session: "", user: None },
             &join(EpochChoice::Last, SeqChoice::Behind(2)),
         );
         let expected = json!({
@@ -161,7 +195,7 @@ mod tests {
         let seen = [(den, first, 5)];
         let text = render.text(
             &known,
-            Place { seen: &seen, session: "" },
+            Place { seen: &seen, session: "", user: None },
             &join(EpochChoice::Seen, SeqChoice::Seen),
         );
         let since = json!({ "epoch": "e1", "seq": 5 });

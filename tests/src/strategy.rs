@@ -9,7 +9,7 @@ use roundtable::{Framing, Greeting};
 
 use crate::generator::{
     CLIENTS, Decision, EpochChoice, Frame, Id, Limits, NAMES, ROOMS, Reading, Script, SeqChoice,
-    Since, Stands, Step, Whose, letters, room_choice, valid,
+    ShownBy, Since, Stands, Step, Whose, letters, room_choice, valid,
 };
 use crate::odd::ODD;
 
@@ -116,6 +116,8 @@ fn decision() -> impl Strategy<Value = Decision> {
     let client = || 0..CLIENTS;
     prop_oneof![
         3 => (room(), 0_u8..5).prop_map(|(room, behind)| Decision::Remove { room, behind }),
+        1 => client().prop_map(|client| Decision::RevokeUser { client }),
+        1 => client().prop_map(|client| Decision::RevokeToken { client }),
         2 => (client(), prop::option::weighted(0.8, room()))
             .prop_map(|(client, room)| Decision::Kick { client, room }),
         5 => (client(), room(), 0_u64..300).prop_map(|(client, room, secs)| Decision::Ban {
@@ -161,7 +163,8 @@ pub fn greeting() -> impl Strategy<Value = Greeting> {
 
 /// Any text of a client.
 pub fn frame() -> impl Strategy<Value = Frame> {
-    let id = || prop_oneof![1 => Just(Id::None), 3 => Just(Id::Number), 1 => Just(Id::Text)];
+    let acked = || prop_oneof![3 => Just(Id::Number), 1 => Just(Id::Text)];
+    let id = || prop_oneof![1 => Just(Id::None), 4 => acked()];
     let name = prop::sample::select(&NAMES[..]);
     prop_oneof![
         1 => (id(), name).prop_map(|(id, name)| Frame::Hello { id, name }),
@@ -179,6 +182,9 @@ pub fn frame() -> impl Strategy<Value = Frame> {
         3 => (id(), room(), prop::option::of(since()), prop::option::of(0_u16..400))
             .prop_map(|(id, room, before, limit)| Frame::History { id, room, before, limit }),
         2 => (id(), room()).prop_map(|(id, room)| Frame::Presence { id, room }),
+        3 => (acked(), decision()).prop_map(|(id, decision)| Frame::Moderate { id, decision }),
+        3 => (id(), prop::sample::select(&[ShownBy::Hello, ShownBy::Auth, ShownBy::Resume][..]))
+            .prop_map(|(id, by)| Frame::Show { id, by }),
         2 => id().prop_map(|id| Frame::Ping { id }),
         1 => Just(Frame::Bye),
         4 => any::<u8>().prop_map(|size| Frame::Plain { letters: letters(size) }),

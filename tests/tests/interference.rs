@@ -119,12 +119,22 @@ fn with_b(script: &Script, reading: Reading) -> Vec<Step> {
         | Step::Disconnect { client }
         | Step::Vanish { client }
         | Step::Return { client, .. }
-        | Step::Decide(Decision::Kick { client, .. } | Decision::Ban { client, .. }) => {
-            *client != B
-        }
+        | Step::Decide(
+            Decision::Kick { client, .. }
+            | Decision::Ban { client, .. }
+            | Decision::RevokeUser { client }
+            | Decision::RevokeToken { client },
+        ) => *client != B,
         // Who goes on as B is sent what B was not.
         Step::Send { client, frame } | Step::Burst { client, frame, .. } => {
-            *client != B && !matches!(frame, Frame::Resume { whose: Whose::Of(B), .. })
+            let depends_on_b = match frame {
+                Frame::Resume { whose: Whose::Of(B), .. } => true,
+                Frame::Moderate { decision, .. } => {
+                    matches!(decision, Decision::Remove { .. }) || decision.client() == Some(B)
+                }
+                _ => false,
+            };
+            *client != B && !depends_on_b
         }
         Step::EndTurn | Step::Wait(_) => true,
         // What is the newest entry may depend on B.

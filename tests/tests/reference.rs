@@ -33,6 +33,22 @@ proptest! {
     }
 
     #[test]
+    fn tokens_are_those_of_the_reference(
+        script in scripts(Limits::RoomyGuarded, Readers::Prompt, 120),
+    ) {
+        prop_assert!(nobody_lags(&script));
+        check(&script);
+    }
+
+    #[test]
+    fn nobody_does_without_a_token_what_the_reference_forbids(
+        script in scripts(Limits::RoomyLocked, Readers::Prompt, 120),
+    ) {
+        prop_assert!(nobody_lags(&script));
+        check(&script);
+    }
+
+    #[test]
     fn slow_readers_miss_nothing_and_are_told_of_gaps(
         script in scripts(Limits::Tiny, Readers::Any, 200),
     ) {

@@ -11,12 +11,13 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
-use roundtable::{Command, ConnId, Event, Hub, Peer, Timestamp};
+use roundtable::{Auth, Command, ConnId, Event, Hub, Peer, Timestamp, Verdict};
 use roundtable_tests::ORIGIN;
 use roundtable_tests::compare::Compare;
 use roundtable_tests::driver::{Driver, Observer};
 use roundtable_tests::generator::{
-    EpochChoice, Frame, Id, Limits, SeqChoice, Since, Stands, Step, Whose,
+    Decision, EpochChoice, Frame, Id, Limits, NAMES, SeqChoice, ShownBy, Since, Stands, Step,
+    Whose, claims,
 };
 use roundtable_tests::reference::{Output, Reference};
 use roundtable_tests::strategy::{frame, greeting};
@@ -68,6 +69,7 @@ struct World {
     reference: Reference,
     now: Timestamp,
     minted: u64,
+    verified: u64,
     conns: BTreeMap<u16, ConnId>,
     view: View,
     /// The last epoch of each room that anybody was told of.
@@ -78,6 +80,8 @@ struct World {
 /// What a client knows from all its connections.
 #[derive(Clone, Debug, Default)]
 struct Knows {
+    /// What it is called.
+    user: String,
     /// The last session that it was given, and the one before.
     sessions: [String; 2],
     /// The place that it was given last in each room, as JSON.
@@ -86,6 +90,9 @@ struct Knows {
 
 impl Knows {
     fn take(&mut self, frame: &Value, epochs: &BTreeMap<String, String>) {
+        if let Some(user) = frame["user"].as_str() {
+            user.clone_into(&mut self.user);
+        }
         let [last, before] = &mut self.sessions;
         match (frame["session"].as_str(), frame["room"].as_str(), frame["seq"].as_u64()) {
             (Some(session), _, _) if last != session => {
@@ -107,6 +114,7 @@ impl World {
             reference: Reference::new(limits.config(), ORIGIN.wall_clock_ms),
             now: Timestamp::ZERO,
             minted: 0,
+            verified: 0,
             conns: BTreeMap::new(),
             view: View::default(),
             epochs: BTreeMap::new(),
@@ -121,7 +129,9 @@ impl World {
                 let conn = ConnId::new(self.minted);
                 self.conns.insert(*client, conn);
                 self.view.0.insert(*client, Told::default());
-                let (peer, greeting) = (Peer::default(), greeting.clone());
+                let has_tokens = self.limits.config().auth != Auth::Off;
+                let claims = has_tokens.then(|| claims(*client, 0, self.now_ms())).flatten();
+                let (peer, greeting) = (Peer { claims, ..Peer::default() }, greeting.clone());
                 self.hand_in(&Event::Connect { conn, peer, greeting });
             }
             Step::Send { client, frame } => self.send(*client, frame),
@@ -137,7 +147,14 @@ impl World {
                 self.hand_in(&Event::Disconnect { conn });
                 self.gone(conn);
             }
-            Step::Wait(span) => self.now = self.now + *span,
+            Step::Wait(span) => {
+                let until = self.now + *span;
+                while let Some(end) = self.reference.next_end().filter(|end| *end <= until) {
+                    self.now = self.now.max(end);
+                    self.hand_in(&Event::Tick);
+                }
+                self.now = until;
+            }
             other => panic!("never drawn: {other:?}"),
         }
     }
@@ -150,6 +167,7 @@ impl World {
     }
 
     fn hand_in(&mut self, event: &Event) {
+        let mut shown = Vec::new();
         for output in self.reference.handle(self.now, event) {
             match output {
                 Output::Frame(conn, frame) => {
@@ -164,8 +182,21 @@ impl World {
                     }
                 }
                 Output::Close(conn, _) => self.gone(conn),
+                Output::Verify(conn) => shown.push(conn),
             }
         }
+        for conn in shown {
+            self.verified += 1;
+            let client = self.client(conn).expect("it has just said something");
+            let claims = claims(client, self.verified, self.now_ms());
+            let verdict = claims.map_or(Verdict::Invalid, Verdict::Valid);
+            self.hand_in(&Event::Verified { conn, verdict });
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        let millis = self.now.since_start().as_millis();
+        ORIGIN.wall_clock_ms + u64::try_from(millis).expect("short")
     }
 
     fn client(&self, conn: ConnId) -> Option<u16> {
@@ -176,6 +207,27 @@ impl World {
         if let Some(client) = self.client(conn) {
             self.conns.remove(&client);
             self.view.0.remove(&client);
+        }
+    }
+
+    /// What a moderator wants, in the words of the frame.
+    fn moderation(&self, decision: Decision) -> (&'static str, Value) {
+        let named = |client: u16| {
+            let is_here = self.conns.contains_key(&client);
+            let user = self.known.get(&client).map(|knows| knows.user.as_str());
+            let fallback = NAMES[usize::from(client) % NAMES.len()];
+            user.filter(|_| is_here).unwrap_or(fallback).to_owned()
+        };
+        match decision {
+            Decision::Kick { client, room } => {
+                ("kick", json!({ "room": room, "user": named(client) }))
+            }
+            Decision::Ban { client, room, span } => {
+                let millis = u64::try_from(span.as_millis()).expect("short");
+                ("ban", json!({ "room": room, "user": named(client), "for_ms": millis }))
+            }
+            Decision::Remove { .. } => panic!("never drawn: {decision:?}"),
+            Decision::RevokeUser { .. } | Decision::RevokeToken { .. } => ("revoke", json!({})),
         }
     }
 
@@ -244,6 +296,20 @@ impl World {
                 ("history", *id, fields)
             }
             Frame::Presence { id, room } => ("presence", *id, json!({ "room": room })),
+            Frame::Moderate { id, decision } => {
+                let (kind, fields) = self.moderation(*decision);
+                (kind, *id, fields)
+            }
+            Frame::Show { id, by } => match by {
+                ShownBy::Hello => ("hello", *id, json!({ "token": "t" })),
+                ShownBy::Auth => ("auth", *id, json!({ "token": "t" })),
+                ShownBy::Resume => {
+                    let knows = self.known.get(&client).cloned().unwrap_or_default();
+                    let [_, before] = knows.sessions;
+                    let fields = json!({ "token": "t", "resume": before, "since": knows.seen });
+                    ("hello", *id, fields)
+                }
+            },
             Frame::Ping { id } => ("ping", *id, json!({})),
             Frame::Bye => ("bye", Id::None, json!({})),
             Frame::Plain { letters } => return format!("{}\r\n", "y ".repeat(*letters / 2)),
@@ -258,6 +324,13 @@ impl World {
     }
 }
 
+/// Whether the step asks to take out what was said: which place is meant there depends on who was told
+/// what, and scripts that are played to the hub alone are enough for it.
+fn removes(step: &Step) -> bool {
+    let (Step::Send { frame, .. } | Step::Burst { frame, .. }) = step else { return false };
+    matches!(frame, Frame::Moderate { decision: Decision::Remove { .. }, .. })
+}
+
 /// Which steps there are, and which of them are possible.
 struct Oracle;
 
@@ -266,7 +339,9 @@ impl ReferenceStateMachine for Oracle {
     type Transition = Step;
 
     fn init_state() -> BoxedStrategy<World> {
-        prop_oneof![Just(Limits::Roomy), Just(Limits::Default)].prop_map(World::new).boxed()
+        prop_oneof![Just(Limits::Roomy), Just(Limits::Default), Just(Limits::RoomyGuarded)]
+            .prop_map(World::new)
+            .boxed()
     }
 
     fn transitions(world: &World) -> BoxedStrategy<Step> {
@@ -298,7 +373,7 @@ impl ReferenceStateMachine for Oracle {
             Step::Send { client, .. }
             | Step::Burst { client, .. }
             | Step::Binary { client }
-            | Step::Disconnect { client } => world.conns.contains_key(client),
+            | Step::Disconnect { client } => world.conns.contains_key(client) && !removes(step),
             _ => true,
         }
     }
@@ -330,6 +405,8 @@ struct Shared {
 }
 
 impl Observer for Watch {
+    const KNOWS_NO_LAGGING: bool = true;
+
     fn observe(&mut self, now: Timestamp, event: &Event, commands: &[Command]) {
         self.compare.observe(now, event, commands);
         let Shared { view, clients, acting } = &mut *self.shared.borrow_mut();

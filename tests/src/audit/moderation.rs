@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roundtable::{Action, AdminAction, Timestamp};
+use roundtable::{Action, AdminAction, Claims, Timestamp};
 
 use super::frame::{Frame, Item, Stands};
 use super::log::{Entry, REMOVED, digest};
@@ -47,9 +47,11 @@ impl Audit {
                     self.logs[log as usize].unseen = true;
                 }
             }
-            AdminAction::Kick { .. }
-            | AdminAction::RevokeUser { .. }
-            | AdminAction::RevokeToken { .. } => {}
+            AdminAction::RevokeUser { .. } | AdminAction::RevokeToken { .. } => {
+                let revokes = |claims: &Claims| revoked(action, claims);
+                self.sessions.revoke(revokes);
+            }
+            AdminAction::Kick { .. } => {}
         }
         self.send_away_the_lost(action);
         self.moderation.decision = Some(action.clone());
@@ -68,9 +70,18 @@ impl Audit {
         Note::default()
     }
 
+    /// Whether what is being done revokes a token that says this.
+    pub(super) fn revokes(&self, claims: &Claims) -> bool {
+        self.moderation.decision.as_ref().is_some_and(|action| revoked(action, claims))
+    }
+
     /// The hub has done what was decided.
     pub(crate) fn done(&mut self) {
         let Some(action) = self.moderation.decision.take() else { return };
+        let mut readers = self.readers.iter().flatten();
+        let stays = readers.find(|of| of.claims.as_ref().is_some_and(|of| revoked(&action, of)));
+        let stays = stays.map(|reader| reader.conn);
+        hold!(self.checked, Moderated, stays.is_none(), "{stays:?} stays after {action:?}");
         let (room, user) = match &action {
             AdminAction::Kick { room, user } => (room.as_ref(), user),
             AdminAction::Ban { room, user, span } if !span.is_zero() => (Some(room), user),
@@ -162,5 +173,14 @@ impl Audit {
         };
         let room = self.known.room(room.as_str());
         self.sessions.send_away(room, user.as_str());
+    }
+}
+
+/// Whether an operator's decision revokes a token that says this.
+fn revoked(action: &AdminAction, claims: &Claims) -> bool {
+    match action {
+        AdminAction::RevokeUser { user } => claims.user == *user,
+        AdminAction::RevokeToken { token_id } => claims.token_id.as_ref() == Some(token_id),
+        AdminAction::Kick { .. } | AdminAction::Ban { .. } | AdminAction::Remove { .. } => false,
     }
 }

@@ -78,6 +78,13 @@ impl Audit {
         hold!(self.checked, Permitted, shown && !may, "slot {slot} is shown out: {frame:?}");
     }
 
+    /// A client that came back with another token is told that it does not allow one of its rooms.
+    pub(super) fn check_right_lost(&mut self, slot: usize, frame: &Frame<'_>) {
+        let may = self.may(slot, Action::Join, frame.room());
+        let told = frame.reason.as_deref() == Some("forbidden");
+        hold!(self.checked, Permitted, told && !may, "slot {slot} is shown out: {frame:?}");
+    }
+
     /// The client in `slot` is called `user` from now on: nobody else is, unless by a token.
     pub(super) fn take_name(&mut self, slot: usize, user: &str, frame: &Frame<'_>) {
         let claims = self.readers[slot].as_ref().and_then(|reader| reader.claims.as_deref());
@@ -106,6 +113,21 @@ impl Audit {
     /// When the token of the client in `slot` ends, by the wall clock.
     pub(crate) fn expires_ms(&self, slot: usize) -> Option<u64> {
         self.readers[slot].as_ref()?.claims.as_ref()?.expires_ms
+    }
+
+    /// The id of the token that the client in `slot` goes by.
+    pub(crate) fn token_id(&self, slot: usize) -> Option<&str> {
+        self.readers[slot].as_ref()?.claims.as_ref()?.token_id.as_deref()
+    }
+
+    /// Whether the client in `slot` may be closed with 4011: what it goes by was revoked, or nothing,
+    /// and somebody with a token has its name.
+    pub(crate) fn is_revoked(&self, slot: usize) -> bool {
+        let Some(reader) = self.readers[slot].as_ref() else { return false };
+        match &reader.claims {
+            Some(claims) => self.revokes(claims),
+            None => true,
+        }
     }
 
     /// Whose keys the client in `slot` uses: its user's, or its session's.

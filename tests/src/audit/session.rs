@@ -45,6 +45,13 @@ impl Sessions {
             }
         }
     }
+
+    /// Nobody comes back to a session whose token is revoked.
+    pub(super) fn revoke(&mut self, is_revoked: impl Fn(&Claims) -> bool) {
+        for session in self.all.iter_mut().filter(|of| !of.connected) {
+            session.over |= session.claims.as_deref().is_some_and(&is_revoked);
+        }
+    }
 }
 
 /// The codes that leave a session to be come back to.
@@ -134,6 +141,13 @@ impl Audit {
                 Said::Of(None)
             }
         }
+    }
+
+    /// Whether a client that came back is still to be told of the room; it is by now.
+    pub(super) fn is_owed(&mut self, room: RoomId) -> bool {
+        let owed = self.request.as_mut().map(|request| &mut request.owed);
+        let index = owed.as_ref().and_then(|owed| owed.iter().position(|(of, _)| *of == room));
+        owed.zip(index).map(|(owed, index)| owed.remove(index)).is_some()
     }
 
     /// Who came back was told of all its rooms.

@@ -110,13 +110,16 @@ impl<M: Subject, O: Observer> Driver<M, O> {
                 let decided = self.audit.is_kicked(slot);
                 hold!(self.audit.checked, Moderated, decided, "{conn:?} is closed with 4504");
             }
+            CloseCode::AuthRevoked => {
+                let decided = self.audit.is_revoked(slot);
+                hold!(self.audit.checked, Permitted, decided, "{conn:?} is closed with 4011");
+            }
             CloseCode::Normal
             | CloseCode::Protocol
             | CloseCode::NoBinary
             | CloseCode::BadUtf8
             | CloseCode::TooBig
             | CloseCode::TryLater
-            | CloseCode::AuthRevoked
             | CloseCode::RateLimited
             | CloseCode::Unauthorized
             | CloseCode::HelloTimeout

@@ -26,6 +26,13 @@ impl<M: Subject, O: Observer> Driver<M, O> {
                 let room = room.parse().ok()?;
                 Some(AdminAction::Ban { room, user: self.name_of(client)?, span })
             }
+            Decision::RevokeUser { client } => {
+                Some(AdminAction::RevokeUser { user: self.name_of(client)? })
+            }
+            Decision::RevokeToken { client } => {
+                let slot = self.client(client).slot?;
+                Some(AdminAction::RevokeToken { token_id: self.audit.token_id(slot)?.to_owned() })
+            }
             Decision::Remove { room, behind } => {
                 let room: Name = room.parse().ok()?;
                 let known = &self.audit.known;
@@ -35,7 +42,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         }
     }
 
-    fn name_of(&mut self, client: u16) -> Option<Name> {
+    pub(super) fn name_of(&mut self, client: u16) -> Option<Name> {
         let slot = self.client(client).slot?;
         self.audit.user(slot)?.parse().ok()
     }

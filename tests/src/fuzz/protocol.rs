@@ -183,7 +183,7 @@ fn fault(frame: &Map<String, Value>) -> Option<&'static str> {
                 if good { Ok(()) } else { Err(("bad_field", None)) }
             }
             "auth" => string(frame, "token").map(drop),
-            "kick" | "ban" | "remove" => moderation(frame, kind),
+            "kick" | "ban" | "remove" => moderation(frame, kind).map(drop),
             _ => Err(("bad_type", None)),
         }
     };

@@ -1,7 +1,9 @@
 //! How the reference reads a frame: into a JSON value, field by field. It does not know what is done
 //! with it.
 
-use roundtable::Name;
+use std::time::Duration;
+
+use roundtable::{AdminAction, Name};
 use serde_json::{Map, Value, json};
 
 /// Why a request is refused: the code, and how long to wait.
@@ -78,17 +80,20 @@ pub(crate) fn key(frame: &Map<String, Value>) -> Result<Option<String>, Refusal>
     if (1..=64).contains(&key.len()) { Ok(Some(key.to_owned())) } else { Err(("bad_field", None)) }
 }
 
-/// What is wrong with what a moderator asks for.
-pub(crate) fn moderation(frame: &Map<String, Value>, kind: &str) -> Result<(), Refusal> {
+/// What a moderator asks for.
+pub(crate) fn moderation(frame: &Map<String, Value>, kind: &str) -> Result<AdminAction, Refusal> {
     const MOST_MS: u64 = 100 * 24 * 60 * 60 * 1000;
-    name(frame, "room")?;
+    let name = |field: &str| Ok(name(frame, field)?.parse().expect("a name"));
     let number = |field: &str| frame.get(field).and_then(Value::as_u64).ok_or(("bad_field", None));
+    let room = name("room")?;
     match kind {
-        "remove" => number("seq").map(drop),
+        "remove" => Ok(AdminAction::Remove { room, seq: number("seq")? }),
         "ban" => {
-            name(frame, "user")?;
-            if number("for_ms")? <= MOST_MS { Ok(()) } else { Err(("bad_field", None)) }
+            let span = Duration::from_millis(number("for_ms")?);
+            let short = span <= Duration::from_millis(MOST_MS);
+            let user = name("user")?;
+            if short { Ok(AdminAction::Ban { room, user, span }) } else { Err(("bad_field", None)) }
         }
-        _ => name(frame, "user").map(drop),
+        _ => Ok(AdminAction::Kick { room: Some(room), user: name("user")? }),
     }
 }

@@ -1,10 +1,11 @@
-//! What an operator decides, in the reference. It does not know who asks for it.
+//! What an operator decides in the reference, and what moderators do. It does not know who may
+//! moderate.
 
-use roundtable::{AdminAction, CloseCode};
-use serde_json::json;
+use roundtable::{Action, AdminAction, CloseCode};
+use serde_json::{Value, json};
 
 use super::Reference;
-use super::frame::Refusal;
+use super::frame::{Refusal, with_id};
 use super::room::{Entry, What};
 use super::session::Session;
 
@@ -12,15 +13,10 @@ impl Reference {
     pub(super) fn administer(&mut self, action: &AdminAction) {
         match action {
             AdminAction::Kick { room: None, user } => {
-                let linger = self.config.presence_linger;
-                let is_there = |of: &Session| of.lost_at.is_none_or(|at| at + linger > self.now);
-                let kicked = |of: &Session| of.user == user.as_str() && is_there(of);
-                if let Some(me) = self.sessions.iter().position(kicked) {
-                    if self.sessions[me].is_connected() {
-                        self.turn_away(self.sessions[me].conn, CloseCode::Kicked);
-                    }
-                    self.sessions.remove(me);
-                }
+                let called = |of: &Session| of.user == user.as_str();
+                self.end_sessions(CloseCode::Kicked, |hub, of| {
+                    called(of) && (of.claims.is_some() || hub.is_there(of))
+                });
             }
             AdminAction::Kick { room: Some(room), user } => {
                 self.send_away(room.as_str(), user.as_str(), "kicked");
@@ -34,9 +30,70 @@ impl Reference {
                     self.send_away(room, user, "banned");
                 }
             }
-            AdminAction::Remove { room, seq } => self.remove(room.as_str(), *seq),
-            AdminAction::RevokeUser { .. } | AdminAction::RevokeToken { .. } => {}
+            AdminAction::Remove { room, seq } => {
+                if self.take_data_out(room.as_str(), *seq) {
+                    self.tell_removed(room.as_str(), *seq, None, None);
+                }
+            }
+            AdminAction::RevokeUser { user } => {
+                self.end_sessions(CloseCode::AuthRevoked, |_, of| {
+                    of.claims.as_ref().is_some_and(|claims| claims.user == *user)
+                });
+            }
+            AdminAction::RevokeToken { token_id } => {
+                self.end_sessions(CloseCode::AuthRevoked, |_, of| {
+                    of.claims.as_ref().is_some_and(|of| of.token_id.as_ref() == Some(token_id))
+                });
+            }
         }
+    }
+
+    /// Answers `kick`, `ban` and `remove`.
+    pub(super) fn moderate(
+        &mut self,
+        me: usize,
+        id: Option<Value>,
+        action: &AdminAction,
+    ) -> Result<(), Refusal> {
+        match action {
+            AdminAction::Kick { room: Some(room), user } => {
+                self.hold(me, Action::Moderate, room.as_str())?;
+                let is_in = |of: &Session| of.membership(room.as_str()).is_some();
+                if !self.sessions.iter().any(|of| of.user == user.as_str() && is_in(of)) {
+                    return Err(("not_found", None));
+                }
+                self.say_done(me, id, room.as_str());
+            }
+            AdminAction::Ban { room, user, span } => {
+                self.hold(me, Action::Moderate, room.as_str())?;
+                let now = self.now;
+                self.bans.retain(|(_, _, end)| *end > now);
+                let known = (room.as_str(), user.as_str());
+                let is_new = self.bans.iter().all(|(of, whom, _)| (&**of, &**whom) != known);
+                if is_new && !span.is_zero() && self.bans.len() >= self.config.max_bans {
+                    return Err(("ban_limit", None));
+                }
+                self.say_done(me, id, room.as_str());
+            }
+            AdminAction::Remove { room, seq } => {
+                if self.draining {
+                    return Err(("draining", None));
+                }
+                self.hold(me, Action::Moderate, room.as_str())?;
+                if !self.take_data_out(room.as_str(), *seq) {
+                    return Err(("not_found", None));
+                }
+                self.tell_removed(room.as_str(), *seq, Some(me), id);
+                return Ok(());
+            }
+            AdminAction::Kick { room: None, .. }
+            | AdminAction::RevokeUser { .. }
+            | AdminAction::RevokeToken { .. } => {
+                unreachable!("only an operator decides {action:?}")
+            }
+        }
+        self.administer(action);
+        Ok(())
     }
 
     /// Who is kept out of a room does not join it.
@@ -47,6 +104,19 @@ impl Reference {
         let Some((_, _, end)) = ban else { return Ok(()) };
         let millis = end.saturating_since(self.now).as_nanos().div_ceil(1_000_000);
         Err(("banned", Some(u64::try_from(millis).unwrap_or(u64::MAX))))
+    }
+
+    /// Ends the sessions that `ends` picks; who is connected is told why.
+    fn end_sessions(&mut self, code: CloseCode, ends: impl Fn(&Self, &Session) -> bool) {
+        let tickets: Vec<String> =
+            self.sessions.iter().filter(|of| ends(self, of)).map(|of| of.ticket.clone()).collect();
+        for ticket in tickets {
+            let index = self.sessions.iter().position(|of| of.ticket == ticket);
+            let session = self.sessions.remove(index.expect("each ends once"));
+            if session.is_connected() {
+                self.turn_away(session.conn, code);
+            }
+        }
     }
 
     fn send_away(&mut self, room: &str, user: &str, reason: &str) {
@@ -64,20 +134,38 @@ impl Reference {
         }
     }
 
-    fn remove(&mut self, name: &str, seq: u64) {
-        let (ts, at, most) = (self.wall_ms(), self.now, self.config.history_entries);
-        let Some(room) = self.rooms.iter_mut().find(|room| room.name == name) else { return };
+    fn say_done(&mut self, me: usize, id: Option<Value>, room: &str) {
+        if id.is_some() {
+            let ack = json!({ "type": "ack", "room": room });
+            self.say(self.sessions[me].conn, with_id(ack, id));
+        }
+    }
+
+    /// Whether there was data at the place.
+    fn take_data_out(&mut self, name: &str, seq: u64) -> bool {
+        let Some(room) = self.rooms.iter_mut().find(|room| room.name == name) else { return false };
         let entry = room.kept.iter_mut().find(|entry| entry.seq == seq);
-        let Some(entry) = entry.filter(|entry| matches!(entry.what, What::Data(_))) else { return };
-        entry.what = What::Removed;
+        let entry = entry.filter(|entry| matches!(entry.what, What::Data(_)));
+        entry.map(|entry| entry.what = What::Removed).is_some()
+    }
+
+    /// Appends that something was removed, by somebody or by an operator, and tells everybody.
+    fn tell_removed(&mut self, name: &str, seq: u64, by: Option<usize>, id: Option<Value>) {
+        let (ts, at, most) = (self.wall_ms(), self.now, self.config.history_entries);
+        let author = by.map(|me| (self.sessions[me].conn, self.sessions[me].user.clone()));
+        let from = author.as_ref().map(|(_, user)| user.clone());
+        let room = self.rooms.iter_mut().find(|room| room.name == name);
+        let room = room.expect("something was there");
         let what = What::Removes(seq);
-        let mut removed = room.append(Entry { seq: 0, from: None, what, ts, at }, most).item();
+        let entry = room.append(Entry { seq: 0, from, what, ts, at }, most);
+        let ack = json!({ "type": "ack", "room": name, "epoch": room.epoch, "seq": entry.seq });
+        let author = author.map(|(conn, _)| conn);
+        if let (Some(conn), Some(_)) = (author, &id) {
+            self.say(conn, with_id(ack, id));
+        }
+        let mut removed = entry.item();
         removed["type"] = json!("removed");
         removed["room"] = json!(name);
-        let is_in = |of: &&Session| of.is_connected() && of.membership(name).is_some();
-        let members: Vec<_> = self.sessions.iter().filter(is_in).map(|of| of.conn).collect();
-        for member in members {
-            self.say(member, removed.clone());
-        }
+        self.tell_entry(name, author, &removed);
     }
 }

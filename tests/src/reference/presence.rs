@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roundtable::{ConnId, Timestamp};
+use roundtable::{Action, ConnId, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::Reference;
@@ -28,6 +28,12 @@ impl Reference {
         let most = self.config.presence_list;
         for index in 0..self.rooms.len() {
             let users = self.users_of(&self.rooms[index].name);
+            let counted = &self.rooms[index].presence.users;
+            let known = counted.iter().map(|(user, n)| (user.as_str(), *n));
+            if known.eq(users.iter().map(|(user, n)| (*user, *n))) {
+                continue;
+            }
+            let users = owned(users);
             let presence = &mut self.rooms[index].presence;
             let all: BTreeSet<&String> = users.keys().chain(presence.users.keys()).collect();
             let changed = |user: &&&String| users.get(**user) != presence.users.get(**user);
@@ -42,9 +48,15 @@ impl Reference {
         }
     }
 
-    /// Tells the members of each room what they are to be told by now.
-    pub(super) fn tell_news(&mut self) {
-        let (now, most) = (self.now, self.config.presence_list);
+    /// When members are told the next time.
+    pub(super) fn next_news(&self) -> Option<Timestamp> {
+        let since = self.rooms.iter().filter_map(|room| room.presence.since).min();
+        since.map(|at| at + self.config.presence_tick)
+    }
+
+    /// Tells the members of each room, as far as they may know, what they are to be told by `now`.
+    pub(super) fn tell_news(&mut self, now: Timestamp) {
+        let most = self.config.presence_list;
         for index in 0..self.rooms.len() {
             let room = &mut self.rooms[index];
             let due = room.presence.since.is_some_and(|at| at + self.config.presence_tick <= now);
@@ -70,7 +82,8 @@ impl Reference {
             frame["room"] = json!(room.name);
             let name = room.name.clone();
             let is_in = |session: &&super::Session| {
-                session.is_connected() && session.membership(&name).is_some()
+                let is_in = session.is_connected() && session.membership(&name).is_some();
+                is_in && session.may(Action::Presence, &name)
             };
             let members: Vec<ConnId> =
                 self.sessions.iter().filter(is_in).map(|session| session.conn).collect();
@@ -83,7 +96,11 @@ impl Reference {
     /// What a `joined` says of who is in the room.
     pub(super) fn members_of(&self, name: &str) -> Value {
         let room = self.room(name).expect("members hold their room");
-        let now = Presence { users: self.users_of(name), ..room.presence.clone() };
+        let now = Presence {
+            users: owned(self.users_of(name)),
+            version: room.presence.version,
+            ..Presence::default()
+        };
         now.everybody(self.config.presence_list)
     }
 
@@ -97,6 +114,7 @@ impl Reference {
         let name = string(frame, "room")?.trim().to_owned();
         let session = &self.sessions[me];
         session.membership(&name).ok_or(("not_joined", None))?;
+        self.hold(me, Action::Presence, &name)?;
         let conn = session.conn;
         let mut answer = self.members_of(&name);
         answer["type"] = json!("presence");
@@ -105,17 +123,19 @@ impl Reference {
         Ok(())
     }
 
-    fn users_of(&self, name: &str) -> BTreeMap<String, u64> {
-        let linger = self.config.presence_linger;
+    fn users_of(&self, name: &str) -> BTreeMap<&str, u64> {
         let mut users = BTreeMap::new();
         for session in &self.sessions {
-            let is_there = session.lost_at.is_none_or(|at| at + linger > self.now);
-            if is_there && session.membership(name).is_some() {
-                *users.entry(session.user.clone()).or_insert(0) += 1;
+            if self.is_there(session) && session.membership(name).is_some() {
+                *users.entry(session.user.as_str()).or_insert(0) += 1;
             }
         }
         users
     }
+}
+
+fn owned(users: BTreeMap<&str, u64>) -> BTreeMap<String, u64> {
+    users.into_iter().map(|(user, n)| (user.to_owned(), n)).collect()
 }
 
 impl Presence {

@@ -1,6 +1,6 @@
 //! What the reference knows of keys and of signals.
 
-use roundtable::Timestamp;
+use roundtable::{Action, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::Reference;
@@ -32,7 +32,8 @@ impl Reference {
         }
         let session = &self.sessions[me];
         session.membership(name).ok_or(("not_joined", None))?;
-        let (conn, author) = (session.conn, session.ticket.clone());
+        self.hold(me, Action::Publish, name)?;
+        let (conn, author) = (session.conn, session.owner_of_keys());
         let room = self.room(name).expect("members hold their room");
         let (epoch, seq) = (room.epoch.clone(), room.head + 1);
         let (now, age) = (self.now, self.config.key_age);
@@ -74,6 +75,7 @@ impl Reference {
         }
         let author = &self.sessions[me];
         author.membership(&room).ok_or(("not_joined", None))?;
+        self.hold(me, Action::Signal, &room)?;
         let (conn, ttl) = (author.conn, self.config.signal_ttl.as_millis());
         let signal = json!({
             "type": "signal", "room": room, "from": author.user, "key": key, "data": data,

@@ -1,11 +1,12 @@
 //! Sessions of the reference: names, and who comes back. It does not know what is said in rooms.
 
-use roundtable::{CloseCode, ConnId, Framing, Name, Timestamp};
+use roundtable::{Auth, Claims, CloseCode, ConnId, Framing, Name, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::Reference;
 use super::frame::{Refusal, name, places, string, with_id};
 use super::limits::Bucket;
+use super::token::Shown;
 
 #[derive(Clone, Debug)]
 pub(super) struct Session {
@@ -14,7 +15,17 @@ pub(super) struct Session {
     pub(super) ticket: String,
     /// When its connection was lost, if it was.
     pub(super) lost_at: Option<Timestamp>,
+    /// Whether it has lost its name to the name's user, though it would be there a little longer.
+    pub(super) is_given_up: bool,
     pub(super) user: String,
+    /// What its token says.
+    pub(super) claims: Option<Box<Claims>>,
+    /// When its client was told that the token has ended, if it was.
+    pub(super) warned_at: Option<Timestamp>,
+    /// Whether it must show a token before anything is done for it.
+    pub(super) owes_token: bool,
+    /// What it has shown, until that is verified.
+    pub(super) shown: Option<Shown>,
     pub(super) framing: Framing,
     pub(super) has_joined: bool,
     /// In the order of joining.
@@ -31,6 +42,8 @@ pub(super) struct Membership {
     pub(super) echo: bool,
     /// Up to where it was sent everything before its connection was lost.
     pub(super) cursor: u64,
+    /// Whether it is to be told who is there when the turn is over.
+    pub(super) owed: bool,
 }
 
 impl Session {
@@ -39,7 +52,12 @@ impl Session {
             conn,
             ticket,
             lost_at: None,
+            is_given_up: false,
             user,
+            claims: None,
+            warned_at: None,
+            owes_token: false,
+            shown: None,
             framing,
             has_joined: false,
             rooms: Vec::new(),
@@ -69,6 +87,7 @@ impl Reference {
         session.lost_at = Some(self.now);
         for membership in &mut session.rooms {
             let room = self.rooms.iter().find(|room| room.name == membership.room);
+            membership.owed = false;
             membership.cursor = room.expect("members hold their room").head;
         }
     }
@@ -86,10 +105,16 @@ impl Reference {
             .expect("numbers do not end")
     }
 
-    pub(super) fn is_taken(&self, name: &str) -> bool {
+    /// Whether the session is there for others: it has its connection, or lost it a moment ago.
+    pub(super) fn is_there(&self, session: &Session) -> bool {
         let linger = self.config.presence_linger;
-        let is_there = |session: &Session| session.lost_at.is_none_or(|at| at + linger > self.now);
-        self.sessions.iter().any(|session| session.user == name && is_there(session))
+        !session.is_given_up && session.lost_at.is_none_or(|at| at + linger > self.now)
+    }
+
+    /// Whether somebody has the name. A user with a token has it as long as one of its sessions.
+    pub(super) fn is_taken(&self, name: &str) -> bool {
+        let has_it = |of: &Session| of.claims.is_some() || self.is_there(of);
+        self.sessions.iter().any(|session| session.user == name && has_it(session))
     }
 
     pub(super) fn hello(
@@ -103,22 +128,22 @@ impl Reference {
         let ticket = if has_ticket { Some(string(frame, "resume")?) } else { None };
         let since = places(frame, "since")?;
         if frame.contains_key("token") {
-            string(frame, "token")?;
-            return Err(("unsupported", None));
+            return self.show(me, id, "hello", frame);
         }
         if has_ticket && self.draining {
             return Err(("draining", None));
         }
-        let other = |of: &Session| Some(of.ticket.as_str()) == ticket;
-        let back = self.sessions.iter().position(other).filter(|back| *back != me);
-        let may_resume = !self.config.resume_window.is_zero();
-        if let Some(back) = back.filter(|_| may_resume) {
-            return self.resume(me, back, id, since.as_deref());
+        let claims = self.sessions[me].claims.as_deref();
+        if let Some(back) = ticket.and_then(|ticket| self.find_lost(me, ticket, claims)) {
+            return self.resume(me, back, id, since.as_deref(), None);
+        }
+        if self.sessions[me].owes_token {
+            return Err(("unauthorized", None));
         }
         if self.sessions[me].has_joined {
             return Err(("bad_type", None));
         }
-        if let Some(name) = name
+        if let Some(name) = name.filter(|_| self.sessions[me].claims.is_none())
             && name != self.sessions[me].user
         {
             if self.is_taken(&name) {
@@ -130,13 +155,15 @@ impl Reference {
         Ok(())
     }
 
-    /// Gives `me`'s connection to the session `back`.
-    fn resume(
+    /// Gives `me`'s connection to the session `back`, which goes by the token that was shown, if one
+    /// was.
+    pub(super) fn resume(
         &mut self,
         me: usize,
         mut back: usize,
         id: Option<Value>,
         since: Option<&[(String, (String, u64))]>,
+        shown: Option<&Claims>,
     ) -> Result<(), Refusal> {
         if self.sessions[me].has_joined {
             return Err(("bad_type", None));
@@ -147,33 +174,34 @@ impl Reference {
         }
         let mine = self.sessions.remove(me);
         back -= usize::from(me < back);
-        let conn = mine.conn;
-        let user = self.sessions[back].user.clone();
-        // Somebody else may have the name by now; its own is no obstacle.
-        let lost_at = self.sessions[back].lost_at.replace(Timestamp::ZERO);
-        let lingers = lost_at.is_some_and(|at| at + self.config.presence_linger > self.now);
-        self.sessions[back].user.clear();
-        let wished = user.parse().ok();
-        let user = if lingers { user } else { self.free_name(wished.as_ref()) };
+        if let Some(claims) = shown.or(mine.claims.as_deref()) {
+            self.sessions[back].take(claims);
+        }
+        let keeps_name =
+            self.sessions[back].claims.is_some() || self.is_there(&self.sessions[back]);
+        if !keeps_name {
+            // Somebody else may have the name by now; its own is no obstacle.
+            let wished = core::mem::take(&mut self.sessions[back].user).parse().ok();
+            self.sessions[back].user = self.free_name(wished.as_ref());
+        }
+        let (now, conn) = (self.now, mine.conn);
         let session = &mut self.sessions[back];
-        (session.user, session.conn, session.lost_at) = (user, conn, None);
+        (session.conn, session.lost_at, session.is_given_up) = (conn, None, false);
         session.framing = mine.framing;
-        session.messages.share(mine.messages, self.now);
-        session.bytes.share(mine.bytes, self.now);
-        session.strikes.share(mine.strikes, self.now);
+        session.messages.share(mine.messages, now);
+        session.bytes.share(mine.bytes, now);
+        session.strikes.share(mine.strikes, now);
+        self.count_users();
         self.welcome(back, id, true);
+        self.show_out(back);
         for place in self.sessions[back].rooms.clone() {
             let room = self.room(&place.room).expect("members hold their room");
             let since = match since {
                 Some(since) => since.iter().rfind(|(name, _)| *name == place.room),
                 None => Some(&(String::new(), (room.epoch.clone(), place.cursor))),
             };
-            let mut joined = room.entrance(since.map(|(_, at)| at.clone()), self.config.recent);
-            joined["type"] = json!("joined");
-            joined["room"] = json!(place.room);
-            joined["epoch"] = json!(room.epoch);
-            joined["seq"] = json!(room.head);
-            joined["members"] = self.members_of(&place.room);
+            let entrance = self.entrance(back, &place.room, since.map(|(_, at)| at.clone()));
+            let joined = self.joined(back, &place.room, entrance);
             self.say(conn, joined);
         }
         Ok(())
@@ -186,6 +214,12 @@ impl Reference {
             "type": "welcome", "v": 1, "user": session.user, "session": session.ticket,
             "resumed": resumed, "resume_ms": window, "max_bytes": self.config.max_message_bytes,
         });
-        self.say(session.conn, with_id(frame, id));
+        let mut frame = with_id(frame, id);
+        match self.config.auth {
+            Auth::Off => {}
+            Auth::Optional => frame["auth"] = json!("optional"),
+            Auth::Required => frame["auth"] = json!("required"),
+        }
+        self.say(session.conn, frame);
     }
 }

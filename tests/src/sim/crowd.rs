@@ -10,7 +10,7 @@ use fastrand::Rng;
 use super::Plan;
 use super::swarm::{Habit, Swarm};
 use crate::generator::{
-    CROWD_ROOMS, Decision, EpochChoice, Frame, Id, NAMES, Reading, SeqChoice, Since, Step,
+    CROWD_ROOMS, Decision, EpochChoice, Frame, Id, NAMES, Reading, SeqChoice, ShownBy, Since, Step,
 };
 use crate::odd::ODD;
 
@@ -161,6 +161,11 @@ impl Crowd {
             }
         };
         self.steps.push_back(step);
+        // Odds of zero draw nothing: the mixes of before stay what they were.
+        if self.swarm.moderations > 0 && self.per_mille(self.swarm.moderations) {
+            let frame = self.authority(rooms);
+            self.steps.push_back(Step::Send { client, frame });
+        }
         if self.per_mille(self.swarm.decisions) {
             let decision = self.decision(client, rooms);
             self.steps.push_back(Step::Decide(decision));
@@ -172,11 +177,28 @@ impl Crowd {
     fn decision(&mut self, client: u16, rooms: &[&'static str]) -> Decision {
         let room = rooms[self.rng.usize(..rooms.len())];
         match self.rng.u8(0..6) {
+            0 if self.swarm.moderations > 0 => match self.rng.u8(0..4) {
+                0 => Decision::RevokeUser { client },
+                1 => Decision::RevokeToken { client },
+                _ => Decision::Kick { client, room: None },
+            },
             0 => Decision::Kick { client, room: None },
             1 => Decision::Kick { client, room: Some(room) },
             2 => Decision::Ban { client, room, span: self.part_of(Duration::from_mins(2)) },
             _ => Decision::Remove { room, behind: self.rng.u8(..8) },
         }
+    }
+
+    /// A client does what takes a token, whether it has one that allows it or not, or shows one.
+    fn authority(&mut self, rooms: &[&'static str]) -> Frame {
+        let id = [Id::Number, Id::Text][self.rng.usize(..2)];
+        if self.rng.u8(0..4) == 0 {
+            let by = [ShownBy::Hello, ShownBy::Auth, ShownBy::Resume][self.rng.usize(..3)];
+            return Frame::Show { id, by };
+        }
+        let people = u16::try_from(self.people.len()).expect("few people");
+        let client = self.rng.u16(0..people);
+        Frame::Moderate { id, decision: self.decision(client, rooms) }
     }
 
     /// A client's stay is over, and a new one is planned.

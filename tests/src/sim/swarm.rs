@@ -30,6 +30,8 @@ pub(super) struct Swarm {
     pub(super) lobby: u32,
     /// How often an act is followed by a decision of the operator, in a thousand.
     pub(super) decisions: u32,
+    /// How often a client does what takes a token, in a thousand.
+    pub(super) moderations: u32,
     /// How long a message is at the most, in letters.
     pub(super) letters: usize,
 }
@@ -82,6 +84,7 @@ impl Swarm {
             else_than_talk: 30,
             lobby: 20,
             decisions: 1,
+            moderations: 0,
             letters: 200,
         }
     }
@@ -119,6 +122,7 @@ impl Swarm {
             lobby: maybe(rng, 500),
             decisions: maybe(rng, 100),
             letters: usize::try_from(wild(rng, 2, 400)).expect("few letters"),
+            moderations: maybe(rng, 100),
         }
     }
 }
