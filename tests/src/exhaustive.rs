@@ -7,8 +7,9 @@
 //! are left out.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use serde_json::Value;
 use crate::ORIGIN;
 use crate::compare::Compare;
 use crate::driver::{Driver, Observer};
-use crate::generator::{EpochChoice, Frame, Id, Reading, SeqChoice, Since, Step};
+use crate::generator::{EpochChoice, Frame, Id, Reading, SeqChoice, Since, Stands, Step, Whose};
 
 /// A client's number, as steps have it.
 type Client = u16;
@@ -46,6 +47,10 @@ pub struct Scope {
 pub enum Kind {
     /// A client connects and joins nothing.
     Connect,
+    /// A client that has connected anew comes back to its session, from where it stands.
+    Resume,
+    /// A client comes back to another one's session, and says nothing of where it stands.
+    TakeOver,
     /// A client asks to be in a room, without a word of where it stood.
     Join,
     /// A client asks to be in a room again, from the entry before the newest.
@@ -90,10 +95,12 @@ pub enum Judge {
 }
 
 /// What was played.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Visited {
     /// Different sequences, each of them played to its end.
     pub sequences: u64,
+    /// Different states behind them, as far as clients can tell, each by a digest.
+    pub states: BTreeSet<u64>,
     /// Steps played in all of them.
     pub steps: u64,
     /// Events that hubs were handed.
@@ -108,47 +115,71 @@ impl Scope {
     /// If a hub breaks a promise; the sequence is printed.
     pub fn explore(&self, depth: usize) -> Visited {
         let mut visited = Visited::default();
-        self.visit(&mut Vec::new(), depth, &mut visited);
+        let compare = match self.judge {
+            Judge::Reference => Some(Compare::new(self.config.clone(), ORIGIN.wall_clock_ms)),
+            Judge::AuditorAlone => None,
+        };
+        self.visit(&mut Vec::new(), compare.as_ref(), depth, &mut visited);
         visited
     }
 
     /// Plays `steps`, and every sequence that begins with them and has up to `depth` more.
-    fn visit(&self, steps: &mut Vec<Step>, depth: usize, visited: &mut Visited) {
-        let standing = self.play(steps, visited);
+    /// `before` is the reference as it was before the last of them.
+    fn visit(
+        &self,
+        steps: &mut Vec<Step>,
+        before: Option<&Compare>,
+        depth: usize,
+        visited: &mut Visited,
+    ) {
+        let (standing, compare) = self.play(steps, before, visited);
         if depth == 0 || standing.drained {
             return;
         }
         for step in self.further(&standing) {
             steps.push(step);
-            self.visit(steps, depth - 1, visited);
+            self.visit(steps, compare.as_ref(), depth - 1, visited);
             steps.pop();
         }
     }
 
-    /// Plays a sequence, lets everybody read what is left and go, and gives how things stood before.
-    fn play(&self, steps: &[Step], visited: &mut Visited) -> Standing {
-        let shared = Rc::new(RefCell::new(Standing::default()));
-        let compare = match self.judge {
-            Judge::Reference => Some(Compare::new(self.config.clone(), ORIGIN.wall_clock_ms)),
-            Judge::AuditorAlone => None,
-        };
+    /// Plays a sequence, lets everybody read what is left and go, and gives how things stood before
+    /// that. What comes before the last step was held against the reference as a sequence of its own.
+    fn play(
+        &self,
+        steps: &[Step],
+        before: Option<&Compare>,
+        visited: &mut Visited,
+    ) -> (Standing, Option<Compare>) {
+        let shared = Rc::new(RefCell::new(Shared::default()));
         let hub = Hub::new(self.config.clone(), ORIGIN).expect("a valid configuration");
-        let onlooker = Onlooker { compare, standing: Rc::clone(&shared) };
+        let onlooker = Onlooker(Rc::clone(&shared));
         let mut driver = Driver::new(hub, self.config.clone(), onlooker);
         let opening = self.opening();
         let script = Printed { opening: &opening, steps };
-        for step in opening.iter().chain(steps) {
-            shared.borrow_mut().note(step);
+        let known = if steps.is_empty() { 0 } else { opening.len() + steps.len() - 1 };
+        for (index, step) in opening.iter().chain(steps).enumerate() {
+            if index == known {
+                shared.borrow_mut().compare = before.cloned();
+            }
+            shared.borrow_mut().standing.note(step);
             driver.step(step);
             visited.steps += 1;
         }
-        let standing = shared.borrow().clone();
+        if opening.is_empty() && steps.is_empty() {
+            shared.borrow_mut().compare = before.cloned();
+        }
+        let (standing, compare) = {
+            let shared = shared.borrow();
+            (shared.standing.clone(), shared.compare.clone())
+        };
         driver.settle();
         driver.leave();
         drop(script);
         visited.sequences += 1;
-        visited.events += shared.borrow().events;
-        standing
+        visited.states.insert(standing.digest());
+        visited.events += shared.borrow().standing.events;
+        (standing, compare)
     }
 
     fn opening(&self) -> Vec<Step> {
@@ -201,6 +232,8 @@ impl Kind {
             | Self::Burst
             | Self::History => true,
             Self::Connect
+            | Self::Resume
+            | Self::TakeOver
             | Self::Bye
             | Self::Stop
             | Self::Take
@@ -224,6 +257,10 @@ impl Kind {
                     ..Greeting::default()
                 };
                 return Step::Connect { client, greeting };
+            }
+            Self::Resume => Frame::Resume { id, whose: Whose::Own, stands: Stands::Seen },
+            Self::TakeOver => {
+                Frame::Resume { id, whose: Whose::Of(neighbour(client)), stands: Stands::Untold }
             }
             Self::Join => join(None, None),
             Self::JoinSince => {
@@ -252,11 +289,18 @@ impl Kind {
     }
 }
 
-/// How things stand, as far as it decides what is worth doing.
+/// Whose session a client takes over: that of the one before it, or the second one's.
+fn neighbour(client: Client) -> Client {
+    client.checked_sub(1).unwrap_or(1)
+}
+
+/// How things stand, as clients know it.
 #[derive(Clone, Debug, Default)]
 struct Standing {
     /// Who is connected, in which rooms, and whether it reads.
     clients: BTreeMap<Client, Present>,
+    /// Who has lost a connection, and where it stood then.
+    before: BTreeMap<Client, BTreeMap<String, u64>>,
     conns: BTreeMap<ConnId, Client>,
     named_clients: Client,
     named_rooms: Vec<&'static str>,
@@ -267,9 +311,12 @@ struct Standing {
     events: u64,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 struct Present {
-    rooms: Vec<String>,
+    /// Its rooms, with its place in each.
+    rooms: BTreeMap<String, u64>,
+    /// Whether it has joined a room on this connection.
+    has_joined: bool,
     stopped: bool,
 }
 
@@ -277,10 +324,17 @@ impl Standing {
     /// Whether the step could change anything.
     fn may(&self, kind: Kind, client: Client, room: &str) -> bool {
         let Some(present) = self.clients.get(&client) else { return kind == Kind::Connect };
-        let is_in = present.rooms.iter().any(|joined| joined == room);
+        let is_in = present.rooms.contains_key(room);
         match kind {
             Kind::Connect => false,
             Kind::Leave | Kind::Publish | Kind::Burst | Kind::History => is_in,
+            Kind::Resume => !present.has_joined && self.before.contains_key(&client),
+            Kind::TakeOver => {
+                let other = neighbour(client);
+                let has_session =
+                    self.clients.contains_key(&other) || self.before.contains_key(&other);
+                !present.has_joined && has_session
+            }
             Kind::Stop => !present.stopped,
             Kind::Take | Kind::Read => present.stopped,
             Kind::Join
@@ -318,9 +372,18 @@ impl Standing {
     }
 
     fn gone(&mut self, conn: ConnId) {
-        if let Some(client) = self.conns.remove(&conn) {
-            self.clients.remove(&client);
+        if let Some(client) = self.conns.remove(&conn)
+            && let Some(present) = self.clients.remove(&client)
+        {
+            self.before.insert(client, present.rooms);
         }
+    }
+
+    /// What tells this state from others.
+    fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (&self.clients, &self.before, self.draining, self.drained).hash(&mut hasher);
+        hasher.finish()
     }
 
     fn observe(&mut self, event: &Event, commands: &[Command]) {
@@ -332,10 +395,11 @@ impl Standing {
         for command in commands {
             match command {
                 Command::Send { to, text } => {
-                    if text.starts_with("{\"type\":\"joined\"")
-                        || text.starts_with("{\"type\":\"left\"")
-                    {
-                        to.iter().for_each(|conn| self.moved(conn, text));
+                    let moves = ["joined", "left", "message"];
+                    let kind = text.split('"').nth(3).unwrap_or_default();
+                    if moves.contains(&kind) {
+                        let frame = serde_json::from_str(text).expect("the driver checked it");
+                        to.iter().for_each(|conn| self.moved(conn, &frame));
                     }
                 }
                 Command::Ping { .. } | Command::Verify { .. } => {}
@@ -348,31 +412,39 @@ impl Standing {
         }
     }
 
-    /// A client was told that it has joined or left.
-    fn moved(&mut self, conn: ConnId, text: &str) {
-        let frame: Value = serde_json::from_str(text).expect("the driver checked it");
+    /// A client was told where it stands, or that it has left.
+    fn moved(&mut self, conn: ConnId, frame: &Value) {
         let room = frame["room"].as_str().unwrap_or_default();
         let Some(present) = self.conns.get(&conn).and_then(|client| self.clients.get_mut(client))
         else {
             return;
         };
-        present.rooms.retain(|joined| joined != room);
-        if frame["type"] == "joined" {
-            present.rooms.push(room.to_owned());
+        match frame["seq"].as_u64() {
+            Some(seq) => _ = present.rooms.insert(room.to_owned(), seq),
+            None => _ = present.rooms.remove(room),
         }
+        present.has_joined = true;
     }
 }
 
-/// Looks on for the reference and for the search.
-struct Onlooker {
+/// What the search knows of a hub that is driven.
+#[derive(Default)]
+struct Shared {
+    standing: Standing,
+    /// The reference, if the hub is held against it just now.
     compare: Option<Compare>,
-    standing: Rc<RefCell<Standing>>,
 }
 
+/// Looks on for the reference and for the search.
+struct Onlooker(Rc<RefCell<Shared>>);
+
 impl Observer for Onlooker {
+    const KNOWS_NO_LAGGING: bool = true;
+
     fn observe(&mut self, now: Timestamp, event: &Event, commands: &[Command]) {
-        self.standing.borrow_mut().observe(event, commands);
-        if let Some(compare) = &mut self.compare {
+        let shared = &mut *self.0.borrow_mut();
+        shared.standing.observe(event, commands);
+        if let Some(compare) = &mut shared.compare {
             compare.observe(now, event, commands);
         }
     }
