@@ -1,151 +1,231 @@
-//! The terminal client: lines in, lines out. This file does not know what the frames mean.
+//! The terminal client: the subcommand `chat`. This file carries out what the
+//! client wants, and does not know what the frames mean.
 
-use std::cell::Cell;
-use std::io::{self, Write as _};
+mod client;
+mod command;
+mod frame;
+mod line;
+mod link;
+mod news;
+mod options;
+mod presence;
+mod printable;
+mod request;
+mod show;
+mod terminal;
+
 use std::process::ExitCode;
-use std::time::Duration;
+use std::{env, fs, mem};
 
-use async_tungstenite::smol::{ConnectStream, connect_async};
-use async_tungstenite::tungstenite::http::Uri;
-use async_tungstenite::tungstenite::{Error, Message};
-use async_tungstenite::{WebSocketReceiver, WebSocketSender};
-use smol::io::{AsyncBufReadExt as _, BufReader};
-use smol::stream::StreamExt as _;
-use smol::{Timer, Unblock, future};
+use clap::ArgMatches;
+use smol::future;
 
-use crate::transcript;
+use crate::clock::{self, Clock};
+use client::{Action, Client, End, Event};
+use link::{Link, Sign};
+use news::News;
+use options::{Format, Options, TOKEN};
+use printable::{one_line, one_line_for_a_terminal};
+use show::Painter;
+use terminal::{Input, Terminal};
 
-/// How long the server may take to answer, at the beginning and at the end.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The words of the subcommand.
+pub fn command() -> clap::Command {
+    options::command()
+}
 
-/// Chats at `url` until the input ends.
-pub(crate) fn run(url: &str) -> ExitCode {
-    match smol::block_on(chat(url)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
+/// Chats until the input ends, or the server does not want any more.
+pub fn run(words: &ArgMatches) -> ExitCode {
+    let options = match Options::read(words) {
+        Ok(options) => options,
+        Err(why) => {
+            eprintln!("{why}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut chat = Chat::new(options);
+    let end = smol::block_on(chat.run());
+    let is_person = chat.terminal.is_edited();
+    // A terminal is what it was before anything more is written to it.
+    drop(chat);
+    match end {
+        End::Well => ExitCode::SUCCESS,
+        // Who reads it while it happens needs no other sign.
+        End::Refused(_) if is_person => ExitCode::SUCCESS,
+        End::Refused(_) => ExitCode::FAILURE,
+        End::Badly(why) => {
+            eprintln!("{}", printable::printable(&why));
             ExitCode::FAILURE
         }
     }
 }
 
-async fn chat(url: &str) -> Result<(), String> {
-    let url = complete(url).ok_or_else(|| format!("{url}: must be like ws://127.0.0.1:8080"))?;
-    let too_late = async {
-        Timer::after(PATIENCE).await;
-        Err(Error::Io(io::ErrorKind::TimedOut.into()))
-    };
-    let connected = future::or(connect_async(&url), too_late).await;
-    let (socket, _) =
-        connected.map_err(|error| format!("cannot connect to {url}: {}", why(error)))?;
-    let (sender, receiver) = socket.split();
-    let is_leaving = Cell::new(false);
-    let typed = async {
-        if type_in(sender).await.is_err() {
-            // Why it is closed, the other direction tells.
-            future::pending::<()>().await;
+/// A client, and everything that it acts on.
+struct Chat {
+    options: Options,
+    clock: Clock,
+    client: Client,
+    link: Link,
+    terminal: Terminal,
+    painter: Painter,
+}
+
+/// What happens in the world.
+enum Happening {
+    Sign(Sign),
+    Input(Input),
+    Tick,
+}
+
+impl Chat {
+    fn new(options: Options) -> Self {
+        let terminal = Terminal::open(options.format);
+        Self {
+            client: Client::new(options.wish.clone(), fastrand::u64(..)),
+            clock: Clock::start(),
+            link: Link::None,
+            painter: Painter::new(terminal.colours, terminal.detail),
+            terminal,
+            options,
         }
-        is_leaving.set(true);
-        Timer::after(PATIENCE).await;
+    }
+
+    async fn run(&mut self) -> End {
+        let mut happening = Happening::Tick;
+        loop {
+            if let Err(end) = self.take(happening).await {
+                return end;
+            }
+            if self.client.is_settled() && self.client.takes_more() {
+                let room = self.client.current().map(printable::printable).unwrap_or_default();
+                self.terminal.prompt(&format!("{room}> "));
+            }
+            happening = self.next().await;
+        }
+    }
+
+    /// Waits until something happens.
+    async fn next(&mut self) -> Happening {
+        let deadline = self.client.next_deadline();
+        let tick = async {
+            clock::timer(self.clock, deadline).await;
+            Happening::Tick
+        };
+        let input = async {
+            if !self.client.takes_more() {
+                future::pending::<()>().await;
+            }
+            Happening::Input(self.terminal.input.recv().await.unwrap_or(Input::End))
+        };
+        let sign = async { Happening::Sign(self.link.next().await) };
+        future::or(sign, future::or(tick, input)).await
+    }
+
+    /// Hands to the client what happens, and carries out what it wants.
+    async fn take(&mut self, happening: Happening) -> Result<(), End> {
+        let mut actions = Vec::new();
+        match happening {
+            Happening::Tick => self.hand(Event::Tick, &mut actions),
+            Happening::Sign(sign) => self.sign(&sign, &mut actions)?,
+            Happening::Input(Input::Line(line)) => {
+                self.terminal.taken();
+                self.hand(Event::Typed(&line), &mut actions);
+            }
+            Happening::Input(Input::End) => self.hand(Event::EndOfInput, &mut actions),
+        }
+        while !actions.is_empty() {
+            for action in mem::take(&mut actions) {
+                self.carry_out(action, &mut actions).await?;
+            }
+        }
         Ok(())
-    };
-    let shown = async {
-        let end = show(receiver).await;
-        if is_leaving.get() { Ok(()) } else { Err(end) }
-    };
-    future::or(shown, typed).await
-}
+    }
 
-/// The address that `url` means: a scheme of the web or none is taken for a WebSocket's, and no path
-/// for `/ws`.
-fn complete(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("ws", url));
-    let scheme = match scheme {
-        "ws" | "http" => "ws",
-        "wss" | "https" => "wss",
-        _ => return None,
-    };
-    let uri: Uri = format!("{scheme}://{rest}").parse().ok()?;
-    let authority = uri.authority().filter(|authority| !authority.host().is_empty())?;
-    let path = if uri.path() == "/" { "/ws" } else { uri.path() };
-    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    Some(format!("{scheme}://{authority}{path}{query}"))
-}
+    fn hand(&mut self, event: Event<'_>, actions: &mut Vec<Action>) {
+        self.client.handle(self.clock.now(), event, actions);
+    }
 
-/// One line on why a connection did not come about.
-fn why(error: Error) -> String {
-    match error {
-        Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => "no answer".to_owned(),
-        Error::Io(error) => error.to_string(),
-        Error::Http(response) => {
-            let body = response.body().as_deref().unwrap_or_default();
-            let body = String::from_utf8_lossy(body);
-            let line = body.lines().next().filter(|line| !line.is_empty());
-            let line = line.map(|line| format!(" ({line})")).unwrap_or_default();
-            format!("the server answers {}{line}", response.status())
+    fn sign(&mut self, sign: &Sign, actions: &mut Vec<Action>) -> Result<(), End> {
+        let event = match sign {
+            Sign::Open | Sign::Heard => Event::Heard,
+            Sign::Frame(text) => {
+                self.pass_on(text)?;
+                Event::Frame(text)
+            }
+            Sign::Closed { code, reason } => Event::Closed { code: *code, reason },
+            Sign::Unreachable { why, fault } => Event::Unreachable { why, fault: *fault },
+        };
+        self.hand(event, actions);
+        Ok(())
+    }
+
+    /// Does what the client wants, and adds what follows from that.
+    async fn carry_out(&mut self, action: Action, actions: &mut Vec<Action>) -> Result<(), End> {
+        let sent = match action {
+            Action::Connect(query) => {
+                let token = self.token()?;
+                let url = self.options.address.with(&query);
+                self.link = Link::open(&self.options.address.base, &url, token.as_deref());
+                self.hand(Event::Token(token), actions);
+                Ok(())
+            }
+            Action::Send(text) => self.link.send(text).await,
+            Action::Ping => self.link.ping().await,
+            Action::HangUp => {
+                self.link = Link::None;
+                Ok(())
+            }
+            Action::AskForToken => {
+                let token = self.token()?;
+                self.hand(Event::Token(token), actions);
+                Ok(())
+            }
+            Action::Tell(news) => return self.tell(&news),
+            Action::End(end) => return Err(end),
+        };
+        match sent {
+            Ok(()) => Ok(()),
+            Err(sign) => self.sign(&sign, actions),
         }
-        error => error.to_string(),
     }
-}
 
-/// Sends each line of the input; a line that starts with `{` is a frame of the protocol. At its end
-/// it takes leave with a `bye`, which the server answers by closing behind everything it has to say.
-async fn type_in(mut sender: WebSocketSender<ConnectStream>) -> Result<(), Error> {
-    let mut lines = BufReader::new(Unblock::new(io::stdin())).lines();
-    while let Some(line) = lines.next().await {
-        sender.send(Message::text(line?)).await?;
+    /// The token, as it is in its file now.
+    fn token(&self) -> Result<Option<String>, End> {
+        let token = match &self.options.token_file {
+            None => env::var(TOKEN).unwrap_or_default(),
+            Some(file) => fs::read_to_string(file)
+                .map_err(|error| End::Badly(format!("--token-file {}: {error}", file.display())))?,
+        };
+        let token = token.trim();
+        Ok((!token.is_empty()).then(|| token.to_owned()))
     }
-    sender.send(Message::text(r#"{"type":"bye"}"#)).await
-}
 
-/// Shows what comes until the connection is closed, and says why it was.
-async fn show(mut receiver: WebSocketReceiver<ConnectStream>) -> String {
-    let mut end = "the connection is lost".to_owned();
-    while let Some(message) = receiver.next().await {
-        match message {
-            Ok(Message::Text(frame)) => {
-                let mut out = io::stdout().lock();
-                for line in transcript::lines(&frame) {
-                    if writeln!(out, "{line}").is_err() {
-                        return "nobody reads the output".to_owned();
+    /// A frame goes out as it came, if that is wanted.
+    fn pass_on(&mut self, frame: &str) -> Result<(), End> {
+        match self.options.format {
+            Format::Lines => Ok(()),
+            Format::Frames if self.terminal.is_shown => self.print(&one_line_for_a_terminal(frame)),
+            Format::Frames => self.print(&one_line(frame)),
+        }
+    }
+
+    fn tell(&mut self, news: &News) -> Result<(), End> {
+        let lines = self.painter.lines(news);
+        match self.options.format {
+            Format::Lines => lines.iter().try_for_each(|line| self.print(line)),
+            Format::Frames => {
+                if news.is_ours() {
+                    for line in lines {
+                        eprintln!("{line}");
                     }
                 }
+                Ok(())
             }
-            Ok(Message::Close(close)) => {
-                let close =
-                    close.map(|close| format!(": {} {}", u16::from(close.code), close.reason));
-                end = format!("the server closed the connection{}", close.unwrap_or_default());
-            }
-            Ok(_) => {}
-            Err(_) => break,
         }
     }
-    end
-}
 
-#[cfg(test)]
-mod tests {
-    use super::complete;
-
-    #[test]
-    fn an_address_is_completed() {
-        let cases = [
-            ("ws://a:1", Some("ws://a:1/ws")),
-            ("ws://a:1/", Some("ws://a:1/ws")),
-            ("ws://a:1?room=x", Some("ws://a:1/ws?room=x")),
-            ("ws://a/ws?room=x&name=y", Some("ws://a/ws?room=x&name=y")),
-            ("wss://a/deep", Some("wss://a/deep")),
-            ("http://127.0.0.1:8080", Some("ws://127.0.0.1:8080/ws")),
-            ("https://a", Some("wss://a/ws")),
-            ("127.0.0.1:8080", Some("ws://127.0.0.1:8080/ws")),
-            ("ws://[::1]:8080", Some("ws://[::1]:8080/ws")),
-            ("ftp://a", None),
-            ("ws://", None),
-            ("", None),
-            ("ws://a b", None),
-        ];
-        for (url, expected) in cases {
-            assert_eq!(complete(url).as_deref(), expected, "{url}");
-        }
+    fn print(&mut self, line: &str) -> Result<(), End> {
+        let printed = self.terminal.print(line);
+        printed.map_err(|_| End::Badly("nobody reads the output".to_owned()))
     }
 }

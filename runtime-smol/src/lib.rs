@@ -18,6 +18,7 @@
 
 mod accept;
 mod batch;
+pub mod chat;
 mod clock;
 mod conn;
 mod deliveries;

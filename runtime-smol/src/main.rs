@@ -1,38 +1,26 @@
 //! The smol server's process, and the terminal client.
 
-mod chat;
-mod transcript;
-
 use std::process::ExitCode;
 
 use async_signal::{Signal, Signals};
-use clap::{Arg, Command};
+use clap::Command;
 use roundtable_server::cli::{self, Start};
 use roundtable_server::{Recording, Settings};
-use runtime_smol::{RUN_AHEAD, Server, Stopper};
+use runtime_smol::{RUN_AHEAD, Server, Stopper, chat};
 use smol::stream::StreamExt as _;
 
 fn main() -> ExitCode {
-    let url = Arg::new("url")
-        .value_name("URL")
-        .required(true)
-        .help("Like ws://127.0.0.1:8080/ws?room=lobby&name=ann; without a path it is /ws");
-    let chat = Command::new("chat")
-        .about("Chat in the terminal: lines in, lines out, until the end of the input")
-        .arg(url);
     let program = Command::new("runtime-smol")
         .version(env!("CARGO_PKG_VERSION"))
         .about("The Roundtable chat server on smol")
-        .subcommand(chat);
+        .subcommand(chat::command());
     let invocation = match cli::start(program) {
         Start::Go(invocation) => invocation,
         Start::End(code) => return code,
     };
     match invocation.subcommand {
-        Some((_, arguments)) => {
-            let url = arguments.get_one::<String>("url").expect("it is required");
-            chat::run(url)
-        }
+        // The others are those of every server.
+        Some((_, words)) => chat::run(&words),
         None => serve(invocation.settings, invocation.recording),
     }
 }
