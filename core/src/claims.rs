@@ -275,6 +275,9 @@ mod tests {
         let claims: Claims = serde_json::from_str(text).unwrap();
         assert!(claims.may(Action::Moderate, "abc") && !claims.may(Action::Publish, "abc"));
         assert_eq!(serde_json::to_string(&claims).unwrap(), text);
+        let twice: Grant =
+            serde_json::from_str(r#"{"pattern":"a","can":["join","join"]}"#).unwrap();
+        assert!(twice.can.has(Action::Join), "said twice is said");
         assert!(serde_json::from_str::<Grant>(r#"{"pattern":"a*b","can":[]}"#).is_err());
         assert!(serde_json::from_str::<Grant>(r#"{"pattern":"a","can":["fly"]}"#).is_err());
     }

@@ -291,3 +291,14 @@ fn a_configuration_is_checked_and_says_what_to_do() {
     let refuse = Config { plain_text: PlainText::Refuse, ..Config::default() };
     assert_eq!(refuse.validate(), Ok(()));
 }
+
+#[test]
+fn who_is_in_all_rooms_may_fill_the_window_with_the_news_of_it() {
+    let config = |rooms| Config {
+        rooms_per_session: rooms,
+        window_bytes: Config::default().reserve_bytes + 400 * 640,
+        ..Config::default()
+    };
+    assert_eq!(config(400).validate(), Ok(()));
+    assert_eq!(config(401).validate().map_err(|error| error.setting()), Err("rooms_per_session"));
+}

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use roundtable::{
-    Auth, Claims, Config, ConnId, Event, Grant, Greeting, Peer, RoomChoice, Timestamp, Verdict,
+    AdminAction, Auth, Claims, Config, ConnId, Event, Grant, Greeting, Peer, Permissions,
+    RoomChoice, Timestamp, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -126,4 +127,88 @@ fn who_must_show_a_token_has_so_long_for_it() {
     assert_eq!(table.ask(1, r#"{"type":"ping","id":1}"#), "pong");
     table.now = Timestamp::from_millis(3000);
     assert_eq!(codes(&table.tell(1, Event::Tick)), ["bye", "4502"]);
+}
+
+#[test]
+fn before_the_token_nothing_is_done_but_what_needs_none() {
+    let mut table = Table::new(Config { auth: Auth::Required, ..config() });
+    table.connect(1);
+    for (kind, fields) in [
+        ("join", r#""room":"lobby""#),
+        ("leave", r#""room":"lobby""#),
+        ("publish", r#""room":"lobby","data":1"#),
+        ("signal", r#""room":"lobby","key":"k","data":1"#),
+        ("history", r#""room":"lobby""#),
+        ("presence", r#""room":"lobby""#),
+        ("kick", r#""room":"lobby","user":"bob""#),
+        ("ban", r#""room":"lobby","user":"bob","for_ms":1"#),
+        ("remove", r#""room":"lobby","seq":1"#),
+    ] {
+        let frame = format!(r#"{{"type":"{kind}","id":1,{fields}}}"#);
+        assert_eq!(codes(&table.say(1, &frame)), ["unauthorized"], "{kind}");
+    }
+    assert_eq!(codes(&table.say(1, r#"{"type":"ping","id":2}"#)), ["pong"]);
+    assert_eq!(codes(&table.say(1, r#"{"type":"bye"}"#)), ["bye", "1000"]);
+}
+
+#[test]
+fn a_token_that_is_over_lets_nobody_in_and_ends_a_session_before_its_timer_does() {
+    let ends = |millis| Claims { expires_ms: Some(ORIGIN.wall_clock_ms + millis), ..claims("ann") };
+    let mut table = Table::new(Config { auth_grace: Duration::from_secs(5), ..config() });
+    let peer = Peer { claims: Some(Box::new(ends(0))), ..Peer::default() };
+    let greeting = Greeting::default();
+    let told = table.tell(1, Event::Connect { conn: ConnId::new(1), peer, greeting });
+    assert_eq!(codes(&told), ["bye", "4010"]);
+    table.connect(2);
+    table.say(2, r#"{"type":"hello","id":1,"token":"t"}"#);
+    is_valid(&mut table, 2, ends(10_000));
+    table.now = Timestamp::from_millis(14_999);
+    assert_eq!(codes(&table.say(2, r#"{"type":"ping","id":2}"#)), ["pong"]);
+    table.now = Timestamp::from_millis(15_000);
+    assert_eq!(codes(&table.say(2, r#"{"type":"ping","id":3}"#)), ["bye", "4010"]);
+}
+
+#[test]
+fn what_came_behind_a_second_token_waits_for_that_one() {
+    let mut table = Table::new(config());
+    table.connect(1);
+    for frame in [
+        r#"{"type":"hello","id":1,"token":"t"}"#,
+        r#"{"type":"auth","id":2,"token":"u"}"#,
+        r#"{"type":"ping","id":3}"#,
+    ] {
+        assert_eq!(table.say(1, frame), [] as [Value; 0]);
+    }
+    assert_eq!(codes(&is_valid(&mut table, 1, claims("ann"))), ["welcome"]);
+    assert_eq!(codes(&is_valid(&mut table, 1, claims("ann"))), ["welcome", "pong"]);
+}
+
+#[test]
+fn who_is_revoked_while_away_has_nothing_to_come_back_to() {
+    let mut table = Table::new(config());
+    let welcome = come(&mut table, 1, "ann");
+    let session = welcome[0]["session"].as_str().expect("a secret").to_owned();
+    assert_eq!(table.join(1, "lobby"), "joined");
+    table.tell(1, Event::Disconnect { conn: ConnId::new(1) });
+    let action = AdminAction::RevokeUser { user: "ann".parse().expect("a name") };
+    table.tell(1, Event::Admin { action });
+    come(&mut table, 2, "ann");
+    let resume = json!({ "type": "hello", "id": 1, "resume": session }).to_string();
+    let told = table.say(2, &resume);
+    assert_eq!((&told[0]["type"], &told[0]["resumed"]), (&json!("welcome"), &json!(false)));
+}
+
+#[test]
+fn a_drain_takes_nobody_back_and_nothing_away() {
+    let mut table = Table::new(config());
+    let all = Grant { can: Permissions::ALL, ..Grant::member() };
+    table.connect(1);
+    table.say(1, r#"{"type":"hello","id":1,"token":"t"}"#);
+    is_valid(&mut table, 1, Claims { grants: [all].into(), ..claims("ann") });
+    assert_eq!(table.join(1, "lobby"), "joined");
+    table.connect(2);
+    table.tell(1, Event::Drain { within: Duration::from_mins(1) });
+    let remove = r#"{"type":"remove","id":2,"room":"lobby","seq":1}"#;
+    assert_eq!(codes(&table.say(1, remove)), ["draining"]);
+    assert_eq!(table.ask(2, r#"{"type":"hello","id":3,"resume":"s_0"}"#), "draining");
 }
