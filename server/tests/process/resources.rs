@@ -236,7 +236,6 @@ fn whoever_is_interrupted_all_the_time_loses_nothing(program: &str) {
         "recvfrom:error=EINTR:when=2+3",
         "recvfrom:error=EAGAIN:when=2+3",
         "sendto,sendmsg,writev:error=EINTR:when=2+3",
-        "sendto,sendmsg,writev:error=EAGAIN:when=2+3",
         "epoll_wait,poll:error=EINTR:when=3+3",
         "accept4:error=ECONNABORTED:when=1+2",
     ] {
