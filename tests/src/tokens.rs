@@ -204,11 +204,15 @@ fn a_drain_takes_nobody_back_and_nothing_away() {
     let all = Grant { can: Permissions::ALL, ..Grant::member() };
     table.connect(1);
     table.say(1, r#"{"type":"hello","id":1,"token":"t"}"#);
-    is_valid(&mut table, 1, Claims { grants: [all].into(), ..claims("ann") });
+    let welcome = is_valid(&mut table, 1, Claims { grants: [all].into(), ..claims("ann") });
+    let session = welcome[0]["session"].as_str().expect("a secret").to_owned();
     assert_eq!(table.join(1, "lobby"), "joined");
     table.connect(2);
     table.tell(1, Event::Drain { within: Duration::from_mins(1) });
     let remove = r#"{"type":"remove","id":2,"room":"lobby","seq":1}"#;
     assert_eq!(codes(&table.say(1, remove)), ["draining"]);
     assert_eq!(table.ask(2, r#"{"type":"hello","id":3,"resume":"s_0"}"#), "draining");
+    let resume = json!({ "type": "hello", "id": 4, "token": "t", "resume": session });
+    assert_eq!(table.say(2, &resume.to_string()), [] as [Value; 0]);
+    assert_eq!(codes(&is_valid(&mut table, 2, claims("ann"))), ["draining"]);
 }
