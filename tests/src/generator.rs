@@ -121,7 +121,6 @@ impl Limits {
         let guarded = Config {
             auth: Auth::Optional,
             auth_grace: Duration::from_secs(5),
-            sessions_per_user: 2,
             max_bans: 2,
             ..roomy.clone()
         };
@@ -129,7 +128,9 @@ impl Limits {
             Self::Default => default,
             Self::Roomy => roomy,
             Self::RoomyGuarded => guarded,
-            Self::RoomyLocked => Config { auth: Auth::Required, ..guarded },
+            // With more than one, several may have been lost at the same moment, and which of them
+            // gives way is the hub's own.
+            Self::RoomyLocked => Config { auth: Auth::Required, sessions_per_user: 1, ..guarded },
             Self::Tiny => tiny,
             Self::Guarded => Config {
                 auth: Auth::Optional,
