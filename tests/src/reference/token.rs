@@ -111,6 +111,8 @@ impl Reference {
             } else {
                 self.sessions[stranger].is_given_up = true;
             }
+            // One of that name goes, though another one comes at once.
+            self.count_users();
         }
         let me = self.find(conn).expect("it has another connection");
         self.sessions[me].take(claims);
