@@ -230,6 +230,7 @@ mod tests {
     use std::pin::pin;
 
     use roundtable::{ConnId, Recipients, Timestamp};
+    use roundtable_server::binary::Binary;
     use smol::channel::{Sender, bounded};
 
     use super::*;
@@ -259,7 +260,7 @@ mod tests {
     }
 
     fn driver(run_ahead: RunAhead) -> (Driver, Slot, Sender<Vec<Event>>, Sender<Signal>) {
-        let (shards, mut slots) = Shards::new(1);
+        let (shards, mut slots) = Shards::new(1, Binary::default());
         let (events_in, events) = bounded(8);
         let (signals_in, signals) = bounded(8);
         let inbox = Inbox::new(events, signals, Duration::ZERO);

@@ -163,7 +163,7 @@ impl Server {
             settings,
         });
         let most_events = (shared.settings.wire.event_queue / (2 * count)).max(1);
-        let (shards, slots) = Shards::new(count);
+        let (shards, slots) = Shards::new(count, shared.settings.binary);
         let drain_within = shared.settings.drain_within;
         let inbox = Inbox::new(events, signals, drain_within);
         let limits = Limits::new(&shared.settings);

@@ -4,6 +4,7 @@
 use std::mem;
 
 use roundtable::{CloseCode, Command, ConnId, Queue, Recipients};
+use roundtable_server::binary::Binary;
 use roundtable_server::{Frame, Sends};
 use smol::channel::{Receiver, Sender, bounded};
 
@@ -73,7 +74,7 @@ pub(crate) struct Shards {
 
 impl Shards {
     /// Links to `count` shards, and the shards' ends of them.
-    pub(crate) fn new(count: usize) -> (Self, Vec<Slot>) {
+    pub(crate) fn new(count: usize, binary: Binary) -> (Self, Vec<Slot>) {
         let (links, slots) = (0..count)
             .map(|_| {
                 let (turns, shard_turns) = bounded(1);
@@ -91,7 +92,7 @@ impl Shards {
             })
             .unzip();
         let backlogs = Vec::new();
-        (Self { links, sends: Sends::default(), pieces: 0, backlogs }, slots)
+        (Self { links, sends: Sends::new(binary), pieces: 0, backlogs }, slots)
     }
 
     /// Whether something is on its way to a shard or must be.

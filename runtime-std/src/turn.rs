@@ -54,7 +54,7 @@ impl<M: Machine> Owner<M> {
     ) -> io::Result<Self> {
         let sockets = Sockets::new(&shared.settings, notes.clone())?;
         let verifier = Verifier::start(notes, shared.clone())?;
-        let (commands, sends) = (Vec::new(), Sends::default());
+        let (commands, sends) = (Vec::new(), Sends::new(shared.settings.binary));
         Ok(Self { machine, sockets, verifier, commands, sends, shared, is_drained: false })
     }
 

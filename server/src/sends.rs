@@ -2,7 +2,7 @@
 
 use roundtable::Recipients;
 
-use crate::binary::{self, Message};
+use crate::binary::{self, Binary, Message};
 use crate::frame::{self, Frame};
 
 /// Frames are joined up to this size: a slow reader that has taken a part of a piece keeps all of it
@@ -30,13 +30,24 @@ const JOINED_BYTES: usize = 16 * 1024;
 /// ```
 #[derive(Debug, Default)]
 pub struct Sends {
+    binary: Binary,
     pieces: Vec<(Recipients, Vec<u8>)>,
 }
 
 impl Sends {
-    /// Adds a text, or the binary message that a text [stands for](crate::binary).
+    /// Those of a machine that has binary messages in this way; by default it has none.
+    pub fn new(binary: Binary) -> Self {
+        Self { binary, pieces: Vec::new() }
+    }
+
+    /// Adds a text, or the binary message that it [stands for](crate::binary) where the machine has
+    /// such texts.
     pub fn text(&mut self, to: &Recipients, text: &str) {
-        match binary::message(text) {
+        let message = match self.binary {
+            Binary::Announced => Message::Text(text),
+            Binary::AsText => binary::message(text),
+        };
+        match message {
             Message::Text(text) => frame::write_text(self.piece(to), text),
             Message::Binary(bytes) => frame::write_binary(self.piece(to), &bytes),
         }
@@ -138,6 +149,19 @@ mod tests {
             }
             prop_assert!(sends.is_empty());
             prop_assert_eq!(joined, apart);
+        }
+    }
+
+    #[test]
+    fn a_text_stands_for_a_binary_message_only_where_the_machine_has_such_texts() {
+        let text = binary::text_of_bytes(b"hi");
+        let mut wrote = [Vec::new(), Vec::new()];
+        frame::write_text(&mut wrote[0], &text);
+        frame::write_binary(&mut wrote[1], b"hi");
+        for (binary, bytes) in [Binary::Announced, Binary::AsText].into_iter().zip(wrote) {
+            let mut sends = Sends::new(binary);
+            sends.text(&people()[0], &text);
+            assert_eq!(*sends.drain().next().unwrap().1, *bytes, "{binary:?}");
         }
     }
 
