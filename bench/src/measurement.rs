@@ -86,9 +86,8 @@ pub struct Measurement {
     pub rss_peak_bytes: u64,
     /// What each connection added.
     pub rss_per_connection_bytes: f64,
-    /// The most that the machine's TCP sockets held for a second in the window, beyond what they
-    /// held before.
-    pub kernel_socket_bytes: Option<u64>,
+    /// What the kernel holds for those that never read, on both sides, at the end of the window.
+    pub slow_socket_bytes: Option<u64>,
     /// Upgrades with greetings in a second: of visitors, or of everybody at the beginning.
     pub handshakes_per_second: f64,
     /// The server's time for each of them; with visitors, beyond what it uses without them.
@@ -143,8 +142,8 @@ impl fmt::Display for Measurement {
         let peak = kib(self.rss_peak_bytes);
         row("resident KiB", format!("{before} before, {connected} connected, {peak} at most"))?;
         row("bytes/connection", format!("{:.0}", self.rss_per_connection_bytes))?;
-        if let Some(bytes) = self.kernel_socket_bytes {
-            row("kernel's sockets KiB", kib(bytes).to_string())?;
+        if let Some(bytes) = self.slow_socket_bytes {
+            row("slow ones' sockets KiB", kib(bytes).to_string())?;
         }
         let (speed, price) = (self.handshakes_per_second, self.server_us_per_handshake);
         row("handshakes", format!("{speed:.0}/s, {price:.0} µs each"))?;

@@ -244,6 +244,10 @@ fn listen(settings: &Settings) -> io::Result<TcpListener> {
     socket.set_tcp_nodelay(true)?;
     // The system's own queue would hide a slow reader for megabytes.
     socket.set_send_buffer_size(settings.wire.sndbuf)?;
+    // The system counts twice what it was asked for, with what it keeps beside the bytes, and one
+    // write more: this holds it to the bytes.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(u32::try_from(settings.wire.sndbuf).unwrap_or(u32::MAX))?;
     socket.bind(&address.into())?;
     socket.listen(LISTEN_QUEUE)?;
     Ok(socket.into())

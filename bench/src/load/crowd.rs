@@ -169,6 +169,12 @@ impl Crowd {
         mem::swap(echoes, &mut self.echoes);
     }
 
+    /// The clients' ends of those that never read.
+    pub(super) fn slow_ends(&self) -> Vec<SocketAddr> {
+        let slow = self.links.iter().filter(|link| link.role == Role::Slow);
+        slow.filter_map(Link::end).collect()
+    }
+
     /// Waits for something to happen until `until`, and takes care of a bounded part of it.
     pub(super) fn turn(&mut self, until: Duration) -> io::Result<()> {
         let wait = until.saturating_sub(self.now());

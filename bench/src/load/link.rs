@@ -100,6 +100,11 @@ impl Link {
         Ok(Self { socket, role, stage, began: now, greetings: 0, out, kept, parts })
     }
 
+    /// The client's end, if there is a connection.
+    pub(super) fn end(&self) -> Option<SocketAddr> {
+        self.socket.local_addr().ok()?.as_socket()
+    }
+
     /// Sends `request`, if it is connected.
     pub(super) fn connected(&mut self, request: &[u8]) -> io::Result<()> {
         if self.stage != Stage::Connecting {

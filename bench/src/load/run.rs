@@ -28,11 +28,8 @@ const LONGEST_DRAIN: Duration = Duration::from_mins(1);
 /// The quiet between connecting and the first text.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// How often memory is looked at.
+/// How often it is looked at how far things are.
 const LOOK: Duration = Duration::from_millis(250);
-
-/// What is there at so many looks in a row is held.
-const HELD_LOOKS: usize = 4;
 
 /// The share of the window that the generator runs, or wants to, when it has no time left.
 const SATURATED: f64 = 0.95;
@@ -92,7 +89,6 @@ impl Look {
 /// What was seen before the window: memory, and the cores that the server used without visitors.
 struct Before {
     memory: u64,
-    kernel: u64,
     quiet_cores: f64,
 }
 
@@ -127,7 +123,6 @@ impl Run {
 
     fn all(mut self, server: &str) -> io::Result<Measurement> {
         let memory_before = Memory::take(self.pid)?.resident;
-        let kernel_before = process::kernel_socket_bytes().unwrap_or_default();
         let connected = self.connect()?;
         let start = self.crowd.now();
         let lasting = self.work.warm_up + self.work.lasting;
@@ -143,7 +138,7 @@ impl Run {
         self.crowd.close_the_door();
         self.drain()?;
         self.bar.finish_and_clear();
-        let before = Before { memory: memory_before, kernel: kernel_before, quiet_cores };
+        let before = Before { memory: memory_before, quiet_cores };
         Ok(self.sum_up(server, &before, &connected, &seen, peak))
     }
 
@@ -153,20 +148,15 @@ impl Run {
         let (sent, greeted) = (self.sent, self.crowd.visits.greeted);
         self.crowd.visits.took.reset();
         self.late.reset();
-        let mut look = self.crowd.now();
-        let end = look + self.work.lasting;
-        self.crowd.tally.measure(look, end);
-        let mut kernel = Vec::new();
-        while look < end {
-            look = end.min(look + LOOK);
-            self.work_until(schedule, look)?;
-            kernel.extend(process::kernel_socket_bytes());
-        }
-        // What is on its way at one moment is not held.
-        let held = kernel.chunks(HELD_LOOKS).filter_map(|looks| looks.iter().copied().min());
+        let start = self.crowd.now();
+        let end = start + self.work.lasting;
+        self.crowd.tally.measure(start, end);
+        self.work_until(schedule, end)?;
         let to = Look::take(self.pid)?;
         let visits = self.crowd.visits.greeted - greeted;
-        Ok(Seen { from, to, offered: self.sent - sent, visits, kernel: held.max() })
+        let slow = self.crowd.slow_ends();
+        let kernel = (!slow.is_empty()).then(|| process::socket_bytes(&slow)).flatten();
+        Ok(Seen { from, to, offered: self.sent - sent, visits, kernel })
     }
 
     /// Connects everybody, and lets the server settle.
@@ -345,7 +335,7 @@ impl Run {
             rss_connected_bytes: connected.memory.resident,
             rss_peak_bytes: peak,
             rss_per_connection_bytes: float(added) / connections,
-            kernel_socket_bytes: seen.kernel.map(|most| most.saturating_sub(before.kernel)),
+            slow_socket_bytes: seen.kernel,
             handshakes_per_second: handshakes / handshake_seconds,
             server_us_per_handshake: handshake_us / handshakes.max(1.0),
             handshake_ms: percentiles(&crowd.visits.took),

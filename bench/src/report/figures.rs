@@ -68,8 +68,8 @@ const RSS_PEAK: Figure = Figure {
 };
 #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
 const KERNEL: Figure = Figure {
-    name: "kernel's socket memory",
-    of: |m| m.kernel_socket_bytes.map(|bytes| bytes as f64),
+    name: "sockets of those that never read",
+    of: |m| m.slow_socket_bytes.map(|bytes| bytes as f64),
     text: bytes,
     better: Better::Less,
 };
@@ -97,8 +97,9 @@ fn figures(workload: &str) -> &'static [Figure] {
     match workload {
         PACED | LARGE => &[CPU, USER, P50, P99, P999, LOST, LOAD],
         SATURATED => &[RATE, CPU, USER, LOST, LOAD],
-        IDLE => &[RSS_EACH, KERNEL, HANDSHAKES, HANDSHAKE],
-        SLOW | TWIN => &[CPU, P50, P99, RSS_PEAK, KERNEL, LOST],
+        IDLE => &[RSS_EACH, HANDSHAKES, HANDSHAKE],
+        SLOW => &[CPU, P50, P99, RSS_PEAK, KERNEL, LOST],
+        TWIN => &[CPU, P50, P99, RSS_PEAK, LOST],
         STORM => &[HANDSHAKES, HANDSHAKE, P50, P99, LOST, LOAD],
         _ => &[RATE, CPU, USER, P50, P99, LOST],
     }

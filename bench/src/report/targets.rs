@@ -182,11 +182,12 @@ fn memory(results: &Results) -> Vec<Target> {
 fn slow(results: &Results) -> Vec<Target> {
     let work = "10 of 1,000 never read, 4 KiB";
     let (slow, none) = (results.of(SMOL, SLOW), results.of(SMOL, TWIN));
-    let more = |figure: fn(&Measurement) -> Option<f64>, limit: f64| {
-        let more = slow.and_then(figure)? - none.and_then(figure)?;
-        let each = more / NEVER_READ;
-        Some((format!("{} each", bytes(each.max(0.0))), verdict(each <= limit)))
+    let each = |all: f64, limit: f64| {
+        let each = all.max(0.0) / NEVER_READ;
+        (format!("{} each", bytes(each)), verdict(each <= limit))
     };
+    let peaks = slow.zip(none).map(|both| <[_; 2]>::from(both).map(|m| m.rss_peak_bytes as f64));
+    let sockets = slow.and_then(|found| found.slow_socket_bytes);
     vec![
         Target {
             work,
@@ -196,16 +197,13 @@ fn slow(results: &Results) -> Vec<Target> {
         Target {
             work,
             wanted: "resident memory grows by at most a window (256 KiB) each",
-            found: more(|found| Some(found.rss_peak_bytes as f64), WINDOW_BYTES),
+            found: peaks.map(|[slow, none]| each(slow - none, WINDOW_BYTES)),
         },
         Target {
             work,
-            wanted: "the kernel's socket memory grows by at most twice `SO_SNDBUF` (128 KiB) each, \
-                     and the reader's own 8 KiB",
-            found: more(
-                |found| found.kernel_socket_bytes.map(|bytes| bytes as f64),
-                2.0 * SNDBUF_BYTES + READER_BYTES,
-            ),
+            wanted: "the kernel's socket memory is at most twice `SO_SNDBUF` (128 KiB) each, and \
+                     the reader's own 8 KiB",
+            found: sockets.map(|all| each(all as f64, 2.0 * SNDBUF_BYTES + READER_BYTES)),
         },
     ]
 }

@@ -34,7 +34,7 @@ pub(crate) fn measurement(server: &str, workload: &str) -> Measurement {
         rss_connected_bytes: 2_000_000,
         rss_peak_bytes: 3_000_000,
         rss_per_connection_bytes: 1000.0,
-        kernel_socket_bytes: Some(4_000_000),
+        slow_socket_bytes: Some(1_000_000),
         handshakes_per_second: 8000.0,
         server_us_per_handshake: 60.0,
         handshake_ms: None,
