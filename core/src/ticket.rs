@@ -138,6 +138,8 @@ mod tests {
             assert_ne!(Entropy::new(0), Entropy::new(1 << bit));
         }
         assert_eq!(Entropy::new(9), Entropy::new(9));
+        // Two differences of the same bits do not make up for each other.
+        assert_ne!(Entropy::new(0), Entropy::new(0x0101));
     }
 
     proptest! {

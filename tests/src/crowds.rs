@@ -93,6 +93,35 @@ fn what_is_told_of_who_is_there_is_counted_for_each_who_is_told() {
 }
 
 #[test]
+fn who_is_owed_a_list_and_asks_for_it_is_given_it_once() {
+    let config = Limits::Tiny.config();
+    let config = Config { message_burst: 100_000, byte_burst: u32::MAX - 1, ..config };
+    let full = config.window_bytes - config.reserve_bytes;
+    let ask = json!({ "type": "presence", "id": 1, "room": ROOM }).to_string();
+    for asks in [false, true] {
+        let mut table = told_room(config.clone());
+        table.tell(1, Event::Tick);
+        for _ in 0..2 {
+            table.tell(1, Event::Flushed);
+        }
+        table.fill(1, full);
+        table.tell(1, Event::Flushed);
+        table.tell(1, Event::Backlog { conn: ConnId::new(1), bytes: full });
+        table.tell(1, Event::Flushed);
+        table.connect(4);
+        assert_eq!(table.join(4, ROOM), "joined");
+        table.now = table.now + Duration::from_secs(1);
+        assert_eq!(table.tell(1, Event::Tick), [json!(null); 0], "there is no room for it");
+        table.tell(1, Event::Backlog { conn: ConnId::new(1), bytes: 0 });
+        if asks {
+            assert_eq!(table.ask(1, &ask), "presence");
+        }
+        let owed = table.tell(1, Event::Flushed).len();
+        assert_eq!(owed, usize::from(!asks), "it asks: {asks}");
+    }
+}
+
+#[test]
 fn a_list_that_just_fits_is_given_and_one_byte_more_is_not() {
     let config = Limits::Tiny.config();
     let config = Config { message_burst: 100_000, byte_burst: u32::MAX - 1, ..config };

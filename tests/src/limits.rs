@@ -331,6 +331,11 @@ fn relations_of_the_configuration_say_what_to_do() {
     assert_eq!(text, "recent 257: must be at most 256");
     let (_, text, _) = with(|config| config.window_bytes = (1 << 30) + 1);
     assert_eq!(text, "window_bytes 1073741825: must be at most 1073741824");
+    let lists = |presence_list| {
+        let config = Config { presence_list, page_bytes: 640 + 160 * 400, ..Config::default() };
+        config.validate().map_err(|error| error.setting())
+    };
+    assert_eq!([lists(400), lists(401)], [Ok(()), Err("presence_list")]);
 }
 
 #[test]
