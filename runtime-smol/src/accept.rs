@@ -1,13 +1,14 @@
 //! The loop that accepts. This file does not know what is said on a connection.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
 use roundtable_server::Wire;
-use smol::channel::Sender;
+use smol::channel::{Receiver, Sender};
 use smol::lock::{Semaphore, SemaphoreGuardArc};
-use smol::{Async, Timer};
+use smol::{Async, Timer, future};
 use tracing::{info, warn};
 
 /// An accepted socket, on its way to a shard.
@@ -20,13 +21,28 @@ pub(crate) struct Admitted {
 /// What accepts, and who gets what is accepted.
 pub(crate) struct Acceptor {
     pub(crate) listener: Async<TcpListener>,
+    /// Ends when nobody is to be accepted any more; without it, whoever knocks is told to go.
+    pub(crate) closed: Option<Receiver<Infallible>>,
     pub(crate) shards: Vec<Sender<Admitted>>,
+}
+
+/// Accepts until nobody wants more.
+pub(crate) async fn accept(acceptor: Acceptor, wire: &Wire) {
+    let Acceptor { listener, closed, shards } = acceptor;
+    let is_closed = async {
+        match closed {
+            Some(closed) => _ = closed.recv().await,
+            None => future::pending().await,
+        }
+    };
+    // In this order: whoever knocks once it is closed is left to the next server.
+    future::or(is_closed, deal_out(listener, shards, wire)).await;
 }
 
 /// Accepts and deals the sockets out to the shards in turn, until nobody wants them.
 ///
 /// When there is no place left, further peers wait in the system's queue.
-pub(crate) async fn accept(Acceptor { listener, shards }: Acceptor, wire: &Wire) {
+async fn deal_out(listener: Async<TcpListener>, shards: Vec<Sender<Admitted>>, wire: &Wire) {
     let places = Arc::new(Semaphore::new(wire.max_connections));
     let mut is_failing = false;
     for shard in shards.iter().cycle() {

@@ -28,6 +28,7 @@ mod shard;
 mod table;
 mod turn;
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
@@ -40,7 +41,7 @@ use roundtable_server::auth::{Guarded, Tokens};
 use roundtable_server::{Door, Readiness, Settings};
 use smol::channel::{self, Receiver, Sender};
 use smol::{Async, future};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tracing::info;
 
 use crate::accept::Acceptor;
@@ -66,9 +67,13 @@ const ADMITTED_QUEUE: usize = 64;
 /// A server that listens and does not serve yet.
 pub struct Server {
     listener: TcpListener,
+    /// Whether somebody keeps the listening socket for the next server.
+    is_inherited: bool,
     settings: Settings,
     shards: usize,
     stopper: Stopper,
+    /// Ends when the server drains.
+    closed: Receiver<Infallible>,
     signals: Receiver<Signal>,
     events: Receiver<Vec<Event>>,
 }
@@ -77,6 +82,8 @@ pub struct Server {
 #[derive(Clone, Debug)]
 pub struct Stopper {
     is_draining: Arc<AtomicBool>,
+    /// Closed when the server drains.
+    door: Sender<Infallible>,
     signals: Sender<Signal>,
     events: Sender<Vec<Event>>,
     tokens: Option<Arc<Tokens>>,
@@ -100,7 +107,21 @@ impl Server {
     ///
     /// If the address cannot be had.
     pub fn bind(settings: &Settings) -> io::Result<Self> {
-        let listener = listen(settings)?;
+        Ok(Self::new(listen(settings)?, settings))
+    }
+
+    /// Listens on a socket that somebody keeps for the next server, too: this one accepts nobody any
+    /// more once it drains, and whoever knocks then waits for the next.
+    ///
+    /// # Errors
+    ///
+    /// If the socket does not take the options that the settings want.
+    pub fn inherit(listener: TcpListener, settings: &Settings) -> io::Result<Self> {
+        set_options(&SockRef::from(&listener), settings)?;
+        Ok(Self { is_inherited: true, ..Self::new(listener, settings) })
+    }
+
+    fn new(listener: TcpListener, settings: &Settings) -> Self {
         let shards = match settings.shards {
             0 => thread::available_parallelism().map_or(1, NonZero::get),
             shards => shards,
@@ -111,8 +132,12 @@ impl Server {
         // Of each shard, one batch gathers and one is on its way.
         let (events_in, events) = channel::bounded(shards);
         let is_draining = Arc::default();
-        let stopper = Stopper { is_draining, signals: sender, events: events_in, tokens: None };
-        Ok(Self { listener, settings: settings.clone(), shards, stopper, signals, events })
+        // Nothing is ever sent: it is closed.
+        let (door, closed) = channel::bounded(1);
+        let stopper =
+            Stopper { is_draining, door, signals: sender, events: events_in, tokens: None };
+        let (is_inherited, settings) = (false, settings.clone());
+        Self { listener, is_inherited, settings, shards, stopper, closed, signals, events }
     }
 
     /// Takes tokens, by these keys. Without, none is believed.
@@ -150,8 +175,17 @@ impl Server {
     ///
     /// If `machine` or a shard does: nobody could go on.
     pub fn run<M: Machine>(self, machine: M) -> io::Result<()> {
-        let Self { listener, settings, shards: count, stopper, signals, events } = self;
-        let Stopper { is_draining, signals: signals_in, events: events_in, tokens } = stopper;
+        let Self {
+            listener,
+            is_inherited,
+            closed,
+            settings,
+            shards: count,
+            stopper,
+            signals,
+            events,
+        } = self;
+        let Stopper { is_draining, signals: signals_in, events: events_in, tokens, .. } = stopper;
         let mut machine = Guarded::new(machine, tokens.clone());
         let listener = Async::new(listener)?;
         let shared = Arc::new(Shared {
@@ -173,7 +207,8 @@ impl Server {
             let (doors, admitted): (Vec<_>, Vec<_>) =
                 (0..count).map(|_| channel::bounded(ADMITTED_QUEUE)).unzip();
             // The first shard accepts for all: a thread of its own would be woken for each socket.
-            let mut acceptor = Some(Acceptor { listener, shards: doors });
+            let closed = is_inherited.then_some(closed);
+            let mut acceptor = Some(Acceptor { listener, closed, shards: doors });
             for (index, (slot, admitted)) in slots.into_iter().zip(admitted).enumerate() {
                 let shared = Arc::clone(&shared);
                 let (events, signals) = (events_in.clone(), signals_in.clone());
@@ -201,6 +236,7 @@ impl Stopper {
     /// Starts a graceful stop; a second call changes nothing.
     pub fn stop(&self) {
         if !self.is_draining.swap(true, Ordering::Relaxed) {
+            self.door.close();
             // There is room for it; if the loop is gone, it has stopped.
             let _loop_is_gone = self.signals.try_send(Signal::Stop);
         }
@@ -233,14 +269,20 @@ impl Shared {
 }
 
 /// The standard library's queue of 128 is short for a server that everybody comes back to.
-///
-/// An accepted socket has the options of this one: setting them here costs nothing later.
 fn listen(settings: &Settings) -> io::Result<TcpListener> {
     let address = settings.listen;
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted server gets its address back though old connections linger on it.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
+    set_options(&SockRef::from(&socket), settings)?;
+    socket.bind(&address.into())?;
+    socket.listen(LISTEN_QUEUE)?;
+    Ok(socket.into())
+}
+
+/// An accepted socket has the options of the listening one: setting them there costs nothing later.
+fn set_options(socket: &SockRef<'_>, settings: &Settings) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     // The system's own queue would hide a slow reader for megabytes.
     socket.set_send_buffer_size(settings.wire.sndbuf)?;
@@ -248,7 +290,5 @@ fn listen(settings: &Settings) -> io::Result<TcpListener> {
     // write more: this holds it to the bytes.
     #[cfg(target_os = "linux")]
     socket.set_tcp_notsent_lowat(u32::try_from(settings.wire.sndbuf).unwrap_or(u32::MAX))?;
-    socket.bind(&address.into())?;
-    socket.listen(LISTEN_QUEUE)?;
-    Ok(socket.into())
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use async_signal::{Signal, Signals};
 use clap::Command;
 use roundtable_server::cli::{self, Start};
-use roundtable_server::{Recording, Settings};
+use roundtable_server::{Recording, Settings, supervisor};
 use runtime_smol::{RUN_AHEAD, Server, Stopper, chat};
 use smol::stream::StreamExt as _;
 
@@ -27,7 +27,11 @@ fn main() -> ExitCode {
 
 fn serve(mut settings: Settings, recording: Option<Recording>) -> ExitCode {
     settings.hub.run_ahead = RUN_AHEAD;
-    let server = match Server::bind(&settings) {
+    let server = supervisor::listener().and_then(|kept| match kept {
+        Some(listener) => Server::inherit(listener, &settings),
+        None => Server::bind(&settings),
+    });
+    let server = match server {
         Ok(server) => server,
         Err(error) => return cli::fail(&settings, &error),
     };
@@ -67,6 +71,7 @@ fn stop_on_signals(stopper: Stopper) -> std::io::Result<()> {
                 _ if is_stopping => std::process::exit(1),
                 _ => {
                     stopper.stop();
+                    supervisor::stopping();
                     is_stopping = true;
                 }
             }

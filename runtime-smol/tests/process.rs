@@ -22,3 +22,8 @@ fn tokens_are_taken_as_promised() {
 fn what_runs_out_is_survived() {
     process::resources::check(env!("CARGO_BIN_EXE_runtime-smol"));
 }
+
+#[test]
+fn a_supervisor_is_told_and_keeps_the_socket() {
+    process::supervisor::check(env!("CARGO_BIN_EXE_runtime-smol"));
+}

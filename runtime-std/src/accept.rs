@@ -30,6 +30,7 @@ pub(crate) struct Acceptor {
 /// What the accepting thread works with.
 struct Accepting {
     listener: TcpListener,
+    is_inherited: bool,
     woken: UnixStream,
     notes: SyncSender<Note>,
     shared: Arc<Shared>,
@@ -51,6 +52,7 @@ static NEXT_CONN: AtomicU64 = AtomicU64::new(1);
 impl Acceptor {
     pub(crate) fn start(
         listener: TcpListener,
+        is_inherited: bool,
         notes: SyncSender<Note>,
         shared: Arc<Shared>,
     ) -> io::Result<Self> {
@@ -59,7 +61,7 @@ impl Acceptor {
         let thread = thread::Builder::new().name("accept".to_owned()).spawn(move || {
             let places =
                 Arc::new(Places { taken: AtomicUsize::new(0), acceptor: thread::current() });
-            Accepting { listener, woken, notes, shared, places }.run();
+            Accepting { listener, is_inherited, woken, notes, shared, places }.run();
         })?;
         Ok(Self { thread, wake })
     }
@@ -116,7 +118,7 @@ impl Accepting {
                 continue;
             }
             match poll(&mut waited, None) {
-                Ok(_) => return waited[0].revents().is_empty(),
+                Ok(_) => return waited[0].revents().is_empty() && !self.leaves_the_rest(),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => {
                     warn!(%error, "nobody is accepted any more");
@@ -124,6 +126,11 @@ impl Accepting {
                 }
             }
         }
+    }
+
+    /// Whether whoever knocks now is the next server's.
+    fn leaves_the_rest(&self) -> bool {
+        self.is_inherited && self.shared.is_draining.load(Ordering::Relaxed)
     }
 
     fn is_woken(&self) -> bool {

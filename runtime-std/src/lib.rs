@@ -41,6 +41,9 @@ const LISTEN_BACKLOG: i32 = 1024;
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
+    /// Whether somebody keeps the listening socket for the next server.
+    is_inherited: bool,
+    is_draining: Arc<AtomicBool>,
     settings: Settings,
     tokens: Option<Arc<Tokens>>,
     notes: SyncSender<Note>,
@@ -50,6 +53,7 @@ pub struct Server {
 /// Stops a server gracefully, or has it read its keys again, from any thread.
 #[derive(Clone, Debug)]
 pub struct Stopper {
+    is_draining: Arc<AtomicBool>,
     notes: SyncSender<Note>,
     tokens: Option<Arc<Tokens>>,
 }
@@ -61,7 +65,7 @@ struct Shared {
     door: Door,
     tokens: Option<Arc<Tokens>>,
     clock: Clock,
-    is_draining: AtomicBool,
+    is_draining: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -75,8 +79,24 @@ impl Server {
         socket.set_reuse_address(true)?;
         socket.bind(&settings.listen.into())?;
         socket.listen(LISTEN_BACKLOG)?;
+        Ok(Self::new(socket.into(), settings))
+    }
+
+    /// Listens on a socket that somebody keeps for the next server, too: this one accepts nobody any
+    /// more once it drains, and whoever knocks then waits for the next.
+    ///
+    /// # Errors
+    ///
+    /// None, so far.
+    pub fn inherit(listener: TcpListener, settings: &Settings) -> Self {
+        Self { is_inherited: true, ..Self::new(listener, settings) }
+    }
+
+    fn new(listener: TcpListener, settings: &Settings) -> Self {
         let (notes, inbox) = sync_channel(settings.wire.event_queue);
-        Ok(Self { listener: socket.into(), settings: settings.clone(), tokens: None, notes, inbox })
+        let (is_inherited, is_draining) = (false, Arc::default());
+        let (settings, tokens) = (settings.clone(), None);
+        Self { listener, is_inherited, is_draining, settings, tokens, notes, inbox }
     }
 
     /// Takes tokens, by these keys. Without, none is believed.
@@ -96,7 +116,11 @@ impl Server {
 
     /// What stops this server, or has it read the keys again that it takes tokens by.
     pub fn stopper(&self) -> Stopper {
-        Stopper { notes: self.notes.clone(), tokens: self.tokens.clone() }
+        Stopper {
+            is_draining: self.is_draining.clone(),
+            notes: self.notes.clone(),
+            tokens: self.tokens.clone(),
+        }
     }
 
     /// Serves with `machine`, on this thread, until it has drained.
@@ -105,16 +129,16 @@ impl Server {
     ///
     /// If the system refuses what a server cannot do without, at the start.
     pub fn run<M: Machine>(self, machine: M) -> io::Result<()> {
-        let Self { listener, settings, tokens, notes, inbox } = self;
+        let Self { listener, is_inherited, is_draining, settings, tokens, notes, inbox } = self;
         let machine = Guarded::new(machine, tokens.clone());
         let shared = Arc::new(Shared {
             door: Door::new(&settings, tokens.clone()),
             settings,
             tokens,
             clock: Clock::start(),
-            is_draining: AtomicBool::new(false),
+            is_draining,
         });
-        let acceptor = Acceptor::start(listener, notes.clone(), shared.clone())?;
+        let acceptor = Acceptor::start(listener, is_inherited, notes.clone(), shared.clone())?;
         Owner::new(machine, shared, notes)?.run(&inbox);
         acceptor.stop();
         Ok(())
@@ -124,6 +148,7 @@ impl Server {
 impl Stopper {
     /// Starts the drain. A second call changes nothing.
     pub fn stop(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
         // A server that is gone has stopped.
         let _stopped = self.notes.send(Note::Stop);
     }

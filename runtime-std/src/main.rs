@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Command;
-use roundtable_server::Invocation;
 use roundtable_server::cli::{self, Start};
+use roundtable_server::{Invocation, supervisor};
 use runtime_std::{Server, Stopper};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -17,7 +17,11 @@ fn main() -> ExitCode {
         Start::Go(invocation) => *invocation,
         Start::End(code) => return code,
     };
-    let server = match Server::bind(&settings) {
+    let server = supervisor::listener().and_then(|kept| match kept {
+        Some(listener) => Ok(Server::inherit(listener, &settings)),
+        None => Server::bind(&settings),
+    });
+    let server = match server {
         Ok(server) => server,
         Err(error) => return cli::fail(&settings, &error),
     };
@@ -55,6 +59,7 @@ fn stop_on_signals(stopper: Stopper) -> std::io::Result<()> {
                 _ if is_stopping => std::process::exit(1),
                 _ => {
                     stopper.stop();
+                    supervisor::stopping();
                     is_stopping = true;
                 }
             }

@@ -4,7 +4,6 @@
 use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use roundtable::{Command, ConnId, Event, Greeting, Machine, Peer, Recipients};
@@ -119,7 +118,6 @@ impl<M: Machine> Owner<M> {
             }
             Note::Stop => {
                 info!("draining");
-                self.shared.is_draining.store(true, Ordering::Relaxed);
                 self.handle(Event::Drain { within: self.shared.settings.drain_within });
             }
         }

@@ -13,7 +13,7 @@ use roundtable::{Hub, Machine, Origin};
 use crate::auth::Tokens;
 use crate::record::{Files, Recorder};
 use crate::settings::{Invocation, Recording, Settings};
-use crate::{auth, log, replay};
+use crate::{auth, log, replay, supervisor};
 
 /// What the command line comes to.
 pub enum Start {
@@ -58,9 +58,10 @@ pub fn start(program: Command) -> Start {
     Start::Go(Box::new(invocation))
 }
 
-/// Says where the server listens: the first line on standard output.
+/// Says where the server listens: the first line on standard output. A supervisor is told, too.
 pub fn announce(address: SocketAddr) {
     say(&format_args!("listening on http://{address}"));
+    supervisor::serving();
 }
 
 /// Writes a line to standard output. A reader that has gone away, like `head`, is no reason to end.
@@ -84,7 +85,8 @@ pub fn hub(settings: &Settings) -> Hub {
     begin(settings).0
 }
 
-/// The hub, inside a recorder if a recording is wanted.
+/// The hub, inside a recorder if a recording is wanted. A supervisor that wants signs of life is given
+/// them by it.
 ///
 /// # Errors
 ///
@@ -98,9 +100,11 @@ pub fn machine(
     recording: Option<Recording>,
 ) -> Result<Box<dyn Machine>, ExitCode> {
     let (hub, origin) = begin(settings);
-    let Some(Recording { file, options }) = recording else { return Ok(Box::new(hub)) };
+    let Some(Recording { file, options }) = recording else {
+        return Ok(supervisor::watch(Box::new(hub)));
+    };
     match Recorder::new(hub, settings.hub.clone(), origin, Files::new(&file), options) {
-        Ok(recorder) => Ok(Box::new(recorder)),
+        Ok(recorder) => Ok(supervisor::watch(Box::new(recorder))),
         Err(error) => {
             eprintln!("--record {}: {error}", file.display());
             Err(ExitCode::FAILURE)

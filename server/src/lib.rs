@@ -20,6 +20,7 @@ pub mod replay;
 mod scanner;
 mod sends;
 mod settings;
+pub mod supervisor;
 
 pub use codec::{Codec, Input};
 pub use door::{Door, Knock, Readiness};

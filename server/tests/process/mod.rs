@@ -2,6 +2,7 @@
 
 pub(crate) mod recording;
 pub(crate) mod resources;
+pub(crate) mod supervisor;
 pub(crate) mod tokens;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
