@@ -27,7 +27,8 @@ fn main() -> ExitCode {
 
 fn serve(mut settings: Settings, recording: Option<Recording>) -> ExitCode {
     settings.hub.run_ahead = RUN_AHEAD;
-    let server = supervisor::listener().and_then(|kept| match kept {
+    let kept = supervisor::sockets().and_then(|mut given| given.take_tcp_listener(0));
+    let server = kept.and_then(|kept| match kept {
         Some(listener) => Server::inherit(listener, &settings),
         None => Server::bind(&settings),
     });

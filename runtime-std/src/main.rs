@@ -17,7 +17,8 @@ fn main() -> ExitCode {
         Start::Go(invocation) => *invocation,
         Start::End(code) => return code,
     };
-    let server = supervisor::listener().and_then(|kept| match kept {
+    let kept = supervisor::sockets().and_then(|mut given| given.take_tcp_listener(0));
+    let server = kept.and_then(|kept| match kept {
         Some(listener) => Ok(Server::inherit(listener, &settings)),
         None => Server::bind(&settings),
     });

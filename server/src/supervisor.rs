@@ -3,7 +3,6 @@
 //! goes on (`sd_notify(3)`). Where the environment names no supervisor, nothing is told.
 
 use std::io;
-use std::net::TcpListener;
 use std::time::Duration;
 
 use listenfd::ListenFd;
@@ -11,16 +10,16 @@ use roundtable::{Command, Event, Machine, Timestamp};
 use sd_notify::NotifyState;
 use tracing::warn;
 
-/// The listening socket that the supervisor keeps, if it gave one. To be asked for once, at the start
-/// of a process.
+/// What the supervisor gave: the listening socket that it keeps, if any. To be asked for once, at the
+/// start of a process.
 ///
 /// # Errors
 ///
-/// If it gave something else, or more than one.
-pub fn listener() -> io::Result<Option<TcpListener>> {
-    let mut given = ListenFd::from_env();
+/// If it gave more than one.
+pub fn sockets() -> io::Result<ListenFd> {
+    let given = ListenFd::from_env();
     match given.len() {
-        0 | 1 => given.take_tcp_listener(0),
+        0 | 1 => Ok(given),
         more => Err(io::Error::other(format!("the supervisor gave {more} sockets, not one"))),
     }
 }
