@@ -38,7 +38,8 @@ impl Flusher {
     pub(crate) fn wait_for(&self, conn: ConnId, stream: Arc<TcpStream>) {
         // A full pipe wakes as well as one more byte would; a flusher that is gone has said so.
         let _gone = self.full.send((conn, stream));
-        let _full = (&self.wake).write(&[1]);
+        // Nothing was written by a call that was interrupted, and `write_all` makes it again.
+        let _full = (&self.wake).write_all(&[1]);
     }
 }
 

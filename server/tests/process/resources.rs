@@ -1,9 +1,11 @@
 //! A server to which the system gives no more of something, or which it holds up: descriptors,
 //! readers, room on the disk, calls that are interrupted, time.
 
+mod calls;
+mod clocks;
+
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
-use std::iter;
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -18,8 +20,10 @@ pub(crate) fn check(program: &str) {
         without_descriptors_accepting_backs_off_and_recovers,
         readers_that_never_read_cost_little_memory,
         a_full_disk_ends_the_recording_and_nothing_else,
-        whoever_is_interrupted_all_the_time_loses_nothing,
-        who_was_stopped_closes_nobody_without_a_fresh_ping,
+        calls::whoever_is_interrupted_all_the_time_loses_nothing,
+        calls::whose_sockets_take_only_a_part_loses_nothing,
+        clocks::who_was_stopped_closes_nobody_without_a_fresh_ping,
+        clocks::a_clock_that_jumps_closes_nobody_and_moves_no_deadline,
     ];
     // Most of it is waiting.
     thread::scope(|scope| {
@@ -84,8 +88,13 @@ struct Chat(BufReader<TcpStream>);
 
 impl Chat {
     fn join(server: &Server, name: &str) -> Self {
+        Self::join_by(server, &format!("name={name}"))
+    }
+
+    /// Joins as who the query says.
+    fn join_by(server: &Server, query: &str) -> Self {
         let socket = server.connect(&format!(
-            "GET /ws?room=lobby&name={name} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
+            "GET /ws?room=lobby&{query} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
              Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         ));
@@ -127,20 +136,20 @@ impl Chat {
         (head[0] & 15, String::from_utf8_lossy(&payload).into_owned())
     }
 
-    /// Reads on to what says this.
-    fn hears(&mut self, wanted: &str) {
+    /// Reads on to what says this, and gives it.
+    fn hears(&mut self, wanted: &str) -> String {
         loop {
             let (opcode, text) = self.next();
             assert_ne!(opcode, 8, "closed before {wanted} came");
             if text.contains(wanted) {
-                return;
+                return text;
             }
         }
     }
 
-    fn hears_herself(&mut self, text: &str) {
+    fn hears_herself(&mut self, text: &str) -> String {
         self.say(text);
-        self.hears(text);
+        self.hears(text)
     }
 
     fn is_told_nothing_for(&mut self, span: Duration) {
@@ -223,51 +232,6 @@ fn a_full_disk_ends_the_recording_and_nothing_else(program: &str) {
     }
     server.log.until("recording stopped");
     ann.hears_herself("and on it goes");
-    server.stop();
-}
-
-fn whoever_is_interrupted_all_the_time_loses_nothing(program: &str) {
-    let is_there = Command::new("strace").args(["-o", "/dev/null", "true"]).status();
-    if !is_there.is_ok_and(|status| status.success()) {
-        let is_required = std::env::var_os("ROUNDTABLE_STRACE").is_some_and(|to| to == "required");
-        assert!(!is_required, "strace is not installed, or may not trace");
-        return tell("left out: strace is not installed, or may not trace");
-    }
-    for injected in [
-        "accept4:error=EINTR:when=1+2",
-        "recvfrom:error=EINTR:when=2+3",
-        "recvfrom:error=EAGAIN:when=2+3",
-        "sendto,sendmsg,writev:error=EINTR:when=2+3",
-        "epoll_wait,poll:error=EINTR:when=3+3",
-        "accept4:error=ECONNABORTED:when=1+2",
-    ] {
-        let tracer = format!("exec strace -D -f -qq -o /dev/null -e inject={injected}");
-        let server = Limited::within(&tracer, program, &[]);
-        let mut people: Vec<Chat> =
-            ["ann", "bob", "eve"].iter().map(|name| Chat::join(&server.server, name)).collect();
-        for number in 0..10 {
-            let text = format!("{injected} {number}");
-            people[number % 3].say(&text);
-            for person in &mut people {
-                person.hears(&text);
-            }
-        }
-    }
-}
-
-fn who_was_stopped_closes_nobody_without_a_fresh_ping(program: &str) {
-    let liveness = ["--ping-after", "1s", "--pong-wait", "1s", "--stall", "1s"];
-    let server = Limited::start(":", program, &liveness);
-    let mut ann = Chat::join(&server.server, "ann");
-    server.server.signal("STOP");
-    // Much longer than silence, the wait for an answer, and the stall together.
-    ann.is_told_nothing_for(Duration::from_secs(5));
-    server.server.signal("CONT");
-    let mut opcodes = iter::repeat_with(|| ann.next().0);
-    let first = opcodes.find(|opcode| *opcode != 1);
-    assert_eq!(first, Some(9), "a ping comes first, not a close");
-    ann.frame(0x8A, b"");
-    ann.hears_herself("still here");
     server.stop();
 }
 

@@ -179,7 +179,7 @@ impl Log {
 }
 
 /// Asks for an upgrade, and reads the first line of the answer.
-fn knock(server: &Server, target: &str, headers: &str) -> (TcpStream, String) {
+pub(super) fn knock(server: &Server, target: &str, headers: &str) -> (TcpStream, String) {
     let mut socket = server.connect(&format!(
         "GET {target} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
