@@ -381,27 +381,6 @@ fn a_ping_needs_two_bytes_of_the_window() {
     }
 }
 
-#[test]
-fn what_is_queued_may_use_the_budget_up_and_not_a_byte_more() {
-    let config = Limits::Tiny.config();
-    let config = Config { message_burst: 100_000, byte_burst: u32::MAX - 1, ..config };
-    for (more, closed) in [(0, vec![]), (1, vec![json!(4003)])] {
-        let mut table = Table::new(config.clone());
-        let queued = [(1, 4000), (2, config.budget_bytes - 4000 + more)];
-        for (conn, bytes) in queued {
-            table.connect(conn);
-            table.fill(conn, bytes);
-        }
-        table.tell(1, Event::Flushed);
-        for (conn, bytes) in queued {
-            table.tell(1, Event::Backlog { conn: ConnId::new(conn), bytes });
-        }
-        // Whoever has most queued goes.
-        let told = table.tell(1, Event::Flushed);
-        assert_eq!(told.into_iter().filter(Value::is_number).collect::<Vec<_>>(), closed);
-    }
-}
-
 /// Lagging readers are given what fits their windows and the budget, to the last byte.
 #[test]
 fn who_reads_on_fills_the_window_and_the_budget() {
