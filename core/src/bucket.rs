@@ -23,6 +23,16 @@ impl Rate {
         Self { burst: u64::from(burst), nanos_each }
     }
 
+    /// `burst` at once, then `per_minute` a minute.
+    ///
+    /// # Panics
+    ///
+    /// If `per_minute` is zero.
+    pub fn per_minute(burst: u32, per_minute: u32) -> Self {
+        let nanos_each = 60_000_000_000_u64.div_ceil(u64::from(per_minute));
+        Self { burst: u64::from(burst), nanos_each }
+    }
+
     fn span(self, tokens: u64) -> Duration {
         Duration::from_nanos(tokens.saturating_mul(self.nanos_each))
     }
@@ -40,6 +50,11 @@ impl Bucket {
     pub fn wait(self, now: Timestamp, rate: Rate, tokens: u64) -> Duration {
         let owed = self.full_at.saturating_since(now);
         (owed + rate.span(tokens)).saturating_sub(rate.span(rate.burst))
+    }
+
+    /// When it is full again, if nothing more is taken.
+    pub(crate) fn full_at(self) -> Timestamp {
+        self.full_at
     }
 
     /// The one of both that is full later: who has two may take no more than from either.

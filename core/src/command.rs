@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::time::Duration;
 
 use crate::close::CloseCode;
 use crate::event::ConnId;
@@ -9,6 +10,18 @@ use crate::event::ConnId;
 /// One thing for the driver to do, in the order given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
+    /// Answer the upgrade of `conn` with a refusal, in place of the answer that grants it.
+    ///
+    /// It is the only command that a [`Connect`](crate::Event::Connect) leads to then. The hub has
+    /// never known `conn`: it names it in no later command, and ignores later events for it.
+    Refuse {
+        /// The connection that is none.
+        conn: ConnId,
+        /// Why.
+        refusal: Refusal,
+        /// After which time it may be worth another try.
+        retry_after: Duration,
+    },
     /// Send `text` as one WebSocket text frame to each of `to`.
     ///
     /// Every recipient was connected and not closed when the command was given.
@@ -45,6 +58,21 @@ pub enum Command {
     },
     /// The drain is over: nobody is connected, and nobody will be.
     Drained,
+}
+
+/// Why an upgrade is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its address has [`address_connections`](crate::Config::address_connections) already.
+    TooManyConnections,
+    /// Its address begins more than
+    /// [`address_per_minute`](crate::Config::address_per_minute) lets pass.
+    TooFast,
+    /// There are [`max_addresses`](crate::Config::max_addresses) others, each with a connection.
+    TooManyAddresses,
+    /// It brings no token, and
+    /// [`max_unverified`](crate::Config::max_unverified) connections have shown none.
+    TooManyUnverified,
 }
 
 /// Who gets a text.

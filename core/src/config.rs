@@ -42,6 +42,19 @@ pub struct Config {
     /// The most sessions at a time. A connection for which there is no room takes the place of the
     /// session that lost its connection first; if all are connected, it is closed with 1013.
     pub max_sessions: usize,
+    /// The most connections of an address at a time; one more is refused with 429.
+    pub address_connections: u32,
+    /// How many connections an address may begin at once; more are refused with 429.
+    pub address_burst: u32,
+    /// How many connections a minute an address may begin in the long run.
+    pub address_per_minute: u32,
+    /// The most addresses that are remembered. One more takes the place of one without a connection;
+    /// if all have some, it is refused with 503.
+    pub max_addresses: usize,
+    /// The most connections that have shown no token, where tokens are taken; one more is refused with
+    /// 503.
+    pub max_unverified: usize,
+
     /// The most rooms at a time; a `join` that needs one more gets `room_limit`.
     pub max_rooms: usize,
     /// The most rooms that one session may be in; one more gets `room_limit`.
@@ -182,6 +195,11 @@ impl Default for Config {
             waiting_bytes: 64 * KIB,
             sessions_per_user: 100,
             max_sessions: 1_000_000,
+            address_connections: 64,
+            address_burst: 60,
+            address_per_minute: 60,
+            max_addresses: 1_000_000,
+            max_unverified: 10_000,
             max_rooms: 100_000,
             rooms_per_session: 64,
             members_per_room: 1_000_000,
@@ -244,6 +262,11 @@ impl Config {
     fn validate_counts(&self) -> Result<(), ConfigError> {
         let counts = [
             ("max_sessions", self.max_sessions),
+            ("address_connections", self.address_connections as usize),
+            ("address_burst", self.address_burst as usize),
+            ("address_per_minute", self.address_per_minute as usize),
+            ("max_addresses", self.max_addresses),
+            ("max_unverified", self.max_unverified),
             ("max_rooms", self.max_rooms),
             ("rooms_per_session", self.rooms_per_session),
             ("members_per_room", self.members_per_room),

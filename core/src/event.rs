@@ -36,13 +36,39 @@ impl fmt::Debug for ConnId {
     }
 }
 
+/// Where a client comes from, as far as limits by address go: clients with equal keys share them.
+///
+/// The driver makes it, and says nothing else by it: of an IPv4 address all of it, of an IPv6 address
+/// the network, since a client has a whole one (RFC 6177).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AddressKey(u64);
+
+impl AddressKey {
+    /// The address that the driver calls `key`.
+    pub const fn new(key: u64) -> Self {
+        Self(key)
+    }
+
+    /// What the driver calls it.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Debug for AddressKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "@{:x}", self.0)
+    }
+}
+
 /// What happened outside, in the order of a connection's life.
 ///
 /// Events can be written down and read back with serde: with their times they are the hub's whole
 /// input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
-    /// The upgrade of `conn` succeeded.
+    /// The upgrade of `conn` is granted, unless a [`Command::Refuse`](crate::Command::Refuse) answers
+    /// this.
     Connect {
         /// The new connection.
         conn: ConnId,
@@ -123,6 +149,8 @@ pub struct Peer {
     /// What the token says that came with the upgrade request, and was verified. The hub ignores it
     /// where [`auth`](crate::Config::auth) is off.
     pub claims: Option<Box<Claims>>,
+    /// Where it comes from; nothing for who is not held to the limits by address.
+    pub address: Option<AddressKey>,
 }
 
 /// What a token is worth that a client showed.

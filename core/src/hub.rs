@@ -2,6 +2,7 @@
 //! threads; it takes each event to the file in `hub/` that answers it, and holds what they share.
 
 mod auth;
+mod door;
 mod drain;
 mod flow;
 mod life;
@@ -24,6 +25,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::addresses::{self, Addresses};
 use crate::bans::Bans;
 use crate::bucket::Rate;
 use crate::close::{CloseCode, Fate};
@@ -104,6 +106,9 @@ struct State {
     rooms: Rooms,
     keys: Keys,
     bans: Bans,
+    addresses: Addresses,
+    /// How many connections have shown no token, where tokens are taken.
+    unverified: usize,
     /// Timers of liveness, by the clock of waking hours.
     waking: Timers,
     /// All other timers, by the driver's clock.
@@ -136,6 +141,7 @@ struct Limits {
     messages: Rate,
     bytes: Rate,
     strikes: Rate,
+    addresses: addresses::Bounds,
     log: Bounds,
 }
 
@@ -310,6 +316,7 @@ impl Hub {
     /// queued.
     fn unlink(&mut self, slot: u32) {
         self.disarm_credential(slot);
+        self.leave_door(slot);
         let state = &mut self.state;
         state.sessions[slot].link.waiting = None;
         state.waking.disarm(&mut state.sessions[slot].armed, Timer::Session(slot));
@@ -367,6 +374,11 @@ impl Limits {
             messages: Rate::new(config.message_burst, config.messages_per_second),
             bytes: Rate::new(config.byte_burst, config.bytes_per_second),
             strikes: Rate::new(config.rate_limit_strikes, 1),
+            addresses: addresses::Bounds {
+                connections: config.address_connections,
+                rate: Rate::per_minute(config.address_burst, config.address_per_minute),
+                addresses: config.max_addresses,
+            },
             log: Bounds {
                 entries: config.history_entries,
                 bytes: config.history_bytes,

@@ -3,6 +3,7 @@
 
 extern crate alloc;
 
+mod addresses;
 mod bans;
 mod bucket;
 mod claims;
@@ -30,9 +31,11 @@ mod timers;
 pub use bucket::{Bucket, Rate};
 pub use claims::{Action, Claims, Grant, Pattern, PatternError, Permissions};
 pub use close::CloseCode;
-pub use command::{Command, Queue, Recipients};
+pub use command::{Command, Queue, Recipients, Refusal};
 pub use config::{Auth, Config, ConfigError, PlainText, RunAhead};
-pub use event::{AdminAction, ConnId, Event, Framing, Greeting, Peer, RoomChoice, Verdict};
+pub use event::{
+    AddressKey, AdminAction, ConnId, Event, Framing, Greeting, Peer, RoomChoice, Verdict,
+};
 pub use frame::frame_len;
 pub use hub::{Hub, Machine, Origin};
 pub use name::{Name, NameError};

@@ -6,6 +6,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::{Index, IndexMut};
 
+use crate::addresses::Hold;
 use crate::bucket::Bucket;
 use crate::claims::Claims;
 use crate::credential::{Credential, Notice, Proof, Waiting};
@@ -61,6 +62,10 @@ pub(crate) enum Standing {
 pub(crate) struct Link {
     pub(crate) conn: ConnId,
     pub(crate) framing: Framing,
+    /// Its hold on its address, if that is counted.
+    pub(crate) hold: Option<Hold>,
+    /// Whether it counts as one that has shown no token.
+    pub(crate) is_unverified: bool,
     /// The last sign of life.
     pub(crate) heard: Timestamp,
     /// The ping that may not have been answered.
@@ -106,8 +111,23 @@ pub(crate) enum Cursor {
 }
 
 impl Link {
-    pub(crate) fn new(conn: ConnId, framing: Framing, heard: Timestamp) -> Self {
-        Self { conn, framing, heard, pinged: None, pings: 0, moved: heard, waiting: None }
+    pub(crate) fn new(
+        conn: ConnId,
+        framing: Framing,
+        hold: Option<Hold>,
+        heard: Timestamp,
+    ) -> Self {
+        Self {
+            conn,
+            framing,
+            hold,
+            is_unverified: false,
+            heard,
+            pinged: None,
+            pings: 0,
+            moved: heard,
+            waiting: None,
+        }
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum Timer {
     Keys,
     /// The ban that ends first.
     Bans,
+    /// The address without a connection that may be forgotten first.
+    Addresses,
 }
 
 /// Timers in the order in which they fire.

@@ -256,7 +256,7 @@ impl Scene {
         self.connections += 1;
         let conn = ConnId::new(self.connections);
         self.people.insert(name.to_owned(), conn);
-        let peer = Peer { entropy: Entropy::new(self.connections.into()), claims };
+        let peer = Peer { entropy: Entropy::new(self.connections.into()), claims, address: None };
         self.handle(Event::Connect { conn, peer, greeting });
     }
 
@@ -332,6 +332,7 @@ impl Scene {
                     }
                 }
             }
+            Command::Refuse { .. } => panic!("nobody comes from an address"),
             Command::Ping { conn } => {
                 if Some(conn) == client {
                     self.write("< (ping)");

@@ -24,6 +24,7 @@ pub(crate) struct Conn {
 struct Sending {
     /// What is left of the answer to the upgrade, which goes before all else.
     head: Box<[u8]>,
+    verdict: Verdict,
     outbox: Outbox,
     /// A level that the hub has not been told yet.
     untold: Option<usize>,
@@ -33,6 +34,18 @@ struct Sending {
     is_forgotten: bool,
     /// Whether the socket takes nothing any more.
     is_broken: bool,
+}
+
+/// What the hub makes of the upgrade.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Verdict {
+    /// It has not said so far, and nothing is written.
+    #[default]
+    Awaited,
+    /// It has taken the connection in.
+    Admitted,
+    /// It refuses it: nothing comes behind the answer.
+    Refused,
 }
 
 impl Conn {
@@ -46,6 +59,7 @@ impl Conn {
     /// Hands the socket a turn's frames in as few writes as can be, and queues what it does not take.
     pub(crate) fn offer<'a>(&self, frames: impl Iterator<Item = &'a Frame> + Clone) {
         let sending = &mut *self.sending.borrow_mut();
+        sending.verdict = Verdict::Admitted;
         if !sending.is_broken {
             let Sending { head, outbox, .. } = sending;
             let written = outbox.offer(frames, |slices| self.write(head, slices));
@@ -53,22 +67,53 @@ impl Conn {
         }
     }
 
+    /// Lets out the answer that grants the upgrade: the hub has taken the connection in.
+    pub(crate) fn admit(&self) {
+        let mut sending = self.sending.borrow_mut();
+        if sending.verdict == Verdict::Awaited {
+            sending.verdict = Verdict::Admitted;
+        }
+        drop(sending);
+        self.flush();
+    }
+
+    /// Answers the upgrade with a refusal, behind which the connection ends: the hub knows it not.
+    pub(crate) fn refuse(&self, answer: Vec<u8>) {
+        let mut sending = self.sending.borrow_mut();
+        sending.is_forgotten = true;
+        // A peer that closed at once is not answered, if the hub was too late for it.
+        if std::mem::replace(&mut sending.verdict, Verdict::Refused) == Verdict::Awaited {
+            (sending.head, sending.outbox) = (answer.into(), Outbox::default());
+        }
+        drop(sending);
+        self.flush();
+    }
+
     /// Queues the answer to a ping, and offers it.
     pub(crate) fn answer_ping(&self, pong: Frame) {
-        self.sending.borrow_mut().outbox.push_pong(pong);
+        let mut sending = self.sending.borrow_mut();
+        if sending.verdict != Verdict::Refused {
+            sending.outbox.push_pong(pong);
+        }
+        drop(sending);
         self.flush();
     }
 
     /// Queues the close frame, and offers it.
     pub(crate) fn close(&self, queue: Queue, frame: Frame) {
-        self.sending.borrow_mut().outbox.close(queue, frame);
+        let mut sending = self.sending.borrow_mut();
+        if sending.verdict != Verdict::Refused {
+            sending.verdict = Verdict::Admitted;
+            sending.outbox.close(queue, frame);
+        }
+        drop(sending);
         self.flush();
     }
 
     /// Offers the socket what is queued.
     pub(crate) fn flush(&self) {
         let sending = &mut *self.sending.borrow_mut();
-        if !sending.is_broken {
+        if !sending.is_broken && sending.verdict != Verdict::Awaited {
             let Sending { head, outbox, .. } = sending;
             let written = if outbox.is_empty() && !head.is_empty() {
                 self.write_head(head, &[]).map(|_none| ()).or_else(is_for_later)
@@ -76,6 +121,10 @@ impl Conn {
                 outbox.flush(|slices| self.write(head, slices))
             };
             self.note(sending, &written);
+            if sending.verdict == Verdict::Refused && sending.head.is_empty() {
+                // One that the peer has reset is down already.
+                let _down_already = self.socket.get_ref().shutdown(Shutdown::Write);
+            }
         }
     }
 
@@ -118,7 +167,9 @@ impl Conn {
 
     /// Whether somebody must now begin to wait for the socket.
     pub(crate) fn wants_waiting(&self) -> bool {
-        !self.is_flushed() && !std::mem::replace(&mut self.sending.borrow_mut().is_awaited, true)
+        let is_awaited = self.sending.borrow().verdict == Verdict::Awaited;
+        let is_due = !is_awaited && !self.is_flushed();
+        is_due && !std::mem::replace(&mut self.sending.borrow_mut().is_awaited, true)
     }
 
     /// Whether somebody waits for the socket, to write on.

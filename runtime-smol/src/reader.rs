@@ -4,13 +4,13 @@
 use std::future::{Future, poll_fn};
 use std::io::{self, Write as _};
 use std::mem;
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::rc::Rc;
 
 use roundtable::{Claims, Event, Greeting, Peer, Queue};
-use roundtable_server::{Codec, Door, Frame, Input, Knock, peer};
+use roundtable_server::{Codec, Door, Frame, Input, Knock, Settings, peer};
 use smol::channel::Receiver;
 use smol::future::FutureExt as _;
 use smol::{Async, Timer, future};
@@ -21,12 +21,14 @@ use crate::clock::timer;
 use crate::conn::Conn;
 use crate::shard::{Shard, Taken};
 
-/// An upgrade that is granted.
+/// An upgrade that the door grants.
 struct Upgrade {
     /// The answer that says so.
     response: Vec<u8>,
     greeting: Greeting,
     claims: Option<Box<Claims>>,
+    /// Where the client connects from.
+    from: SocketAddr,
     /// What came behind the request's head: the first frames.
     behind: Vec<u8>,
 }
@@ -34,8 +36,8 @@ struct Upgrade {
 impl Upgrade {
     /// Its parts, without the box: a binding to what is in it would hold it to the end.
     #[expect(clippy::boxed_local, reason = "the box is to end here")]
-    fn into_parts(self: Box<Self>) -> (Peer, Greeting, Vec<u8>) {
-        (peer(self.claims), self.greeting, self.behind)
+    fn into_parts(self: Box<Self>, settings: &Settings) -> (Peer, Greeting, Vec<u8>) {
+        (peer(settings, self.from, self.claims), self.greeting, self.behind)
     }
 }
 
@@ -169,8 +171,8 @@ async fn request(shard: &Shard, socket: &Async<TcpStream>) -> io::Result<Request
             Knock::More => {}
             Knock::Answer(answer) => return Ok(Request::Answer(answer)),
             Knock::Upgrade { response, greeting, claims, consumed } => {
-                let behind = head.split_off(consumed);
-                let upgrade = Upgrade { response, greeting, claims, behind };
+                let (behind, from) = (head.split_off(consumed), socket.get_ref().peer_addr()?);
+                let upgrade = Upgrade { response, greeting, claims, from, behind };
                 return Ok(Request::Upgrade(Box::new(upgrade)));
             }
         }
@@ -193,7 +195,7 @@ async fn write_all(socket: &Async<TcpStream>, mut bytes: &[u8]) -> io::Result<()
 /// Tells the hub of the connection, and reads what the client says until it ends.
 async fn converse(shard: &Rc<Shard>, conn: &Rc<Conn>, upgrade: Box<Upgrade>) -> End {
     let clock = shard.shared.clock;
-    let (peer, greeting, behind) = upgrade.into_parts();
+    let (peer, greeting, behind) = upgrade.into_parts(&shard.shared.settings);
     let mut codec = Box::new(Codec::new(&shard.shared.settings));
     let mut inputs = shard.inputs.take();
     codec.feed(clock.now(), &behind, &mut inputs);

@@ -168,6 +168,9 @@ impl Shard {
     /// One turn: each connection that it touches gets its frames in one write.
     fn carry_out(self: &Rc<Self>, turn: &mut Turn, deliveries: &mut Deliveries) {
         let now = self.shared.clock.now();
+        for (conn, answer) in turn.refusals.drain(..) {
+            self.refuse(conn, answer);
+        }
         for (piece, (to, _)) in turn.sends.iter().enumerate() {
             let table = self.table.borrow();
             let own = to.iter().filter(|conn| shard_of(*conn) == self.index);
@@ -185,7 +188,7 @@ impl Shard {
         turn.sends.clear();
         for conn in turn.connects.drain(..) {
             if let Some(conn) = self.table.borrow().get(conn) {
-                conn.flush();
+                conn.admit();
                 self.flush_later(conn);
             }
         }
@@ -226,8 +229,23 @@ impl Shard {
         conn.forget();
         conn.close(queue, frame::close(code));
         self.flush_later(&conn);
+        self.end_soon(&conn);
+    }
+
+    /// Answers an upgrade that the hub refuses: its reader waits for the peer to end the connection,
+    /// but not for long.
+    fn refuse(self: &Rc<Self>, conn: ConnId, answer: Vec<u8>) {
+        let Some(conn) = self.table.borrow().get(conn).map(Rc::clone) else { return };
+        debug!(conn = conn.id.get(), "refused");
+        conn.refuse(answer);
+        self.flush_later(&conn);
+        self.end_soon(&conn);
+    }
+
+    /// Ends a connection that has not ended by itself when its time is over.
+    fn end_soon(&self, conn: &Rc<Conn>) {
         let close_timeout = self.shared.settings.wire.close_timeout;
-        let conn = Rc::downgrade(&conn);
+        let conn = Rc::downgrade(conn);
         self.spawn(async move {
             Timer::after(close_timeout).await;
             if let Some(conn) = conn.upgrade() {
@@ -236,7 +254,8 @@ impl Shard {
         });
     }
 
-    /// Takes in a connection whose upgrade is granted, with the answer that says so.
+    /// Takes in a connection whose upgrade is granted, if the hub does not refuse it, with the answer
+    /// that says so.
     pub(crate) fn seat(self: &Rc<Self>, socket: Async<TcpStream>, head: Vec<u8>) -> Seat {
         let mut table = self.table.borrow_mut();
         let id = table.insert(|id| Rc::new(Conn::new(id, socket, head)));

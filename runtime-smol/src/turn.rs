@@ -5,7 +5,7 @@ use std::mem;
 
 use roundtable::{CloseCode, Command, ConnId, Queue, Recipients};
 use roundtable_server::binary::Binary;
-use roundtable_server::{Frame, Sends};
+use roundtable_server::{Door, Frame, Sends};
 use smol::channel::{Receiver, Sender, bounded};
 
 use crate::table::shard_of;
@@ -17,6 +17,8 @@ pub(crate) struct Turn {
     /// Bytes of whole frames and who gets them, in order. A shard serves only its own of the
     /// recipients.
     pub(crate) sends: Vec<(Recipients, Frame)>,
+    /// The upgrades that the machine refuses, each with the answer: before all else.
+    pub(crate) refusals: Vec<(ConnId, Vec<u8>)>,
     /// The connections that the machine has been told of. What it says to them at once is among the
     /// sends; if that is nothing, they still wait for the answer to their upgrade.
     pub(crate) connects: Vec<ConnId>,
@@ -108,6 +110,11 @@ impl Shards {
     /// Collects one command. Returns whether it was [`Command::Drained`].
     pub(crate) fn carry_out(&mut self, command: Command) -> bool {
         match command {
+            Command::Refuse { conn, refusal, retry_after } => {
+                let link = &mut self.links[shard_of(conn)];
+                link.touched = true;
+                link.next.refusals.push((conn, Door::refusal_answer(refusal, retry_after)));
+            }
             Command::Send { to, text } => self.sends.text(&to, &text),
             Command::Ping { conn } => self.sends.ping(&Recipients::One(conn)),
             Command::Verify { conn, token } => {

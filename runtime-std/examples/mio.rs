@@ -78,6 +78,8 @@ struct Conn<'a> {
     stream: TcpStream,
     /// What came before the upgrade.
     head: Option<Vec<u8>>,
+    /// The answer to the upgrade, which goes before all else.
+    answer: Vec<u8>,
     codec: Codec<'a>,
     outbox: Outbox,
     /// When a connection that is closing is cut.
@@ -108,7 +110,10 @@ impl Server<'_> {
             self.next = ConnId::new(id.get() + 1);
             registry.register(&mut stream, token(id), BOTH)?;
             let (codec, outbox) = (Codec::new(self.settings), Outbox::default());
-            self.conns.insert(id, Conn { stream, head: Some(vec![]), codec, outbox, cut_at: None });
+            self.conns.insert(
+                id,
+                Conn { stream, head: Some(vec![]), answer: vec![], codec, outbox, cut_at: None },
+            );
         }
     }
 
@@ -133,6 +138,9 @@ impl Server<'_> {
     fn take(&mut self, id: ConnId, bytes: &[u8]) -> io::Result<()> {
         let now = self.now();
         let Some(conn) = self.conns.get_mut(&id) else { return Ok(()) };
+        if conn.cut_at.is_some() {
+            return Ok(());
+        }
         let Some(mut head) = conn.head.take() else {
             let mut inputs = Vec::new();
             conn.codec.feed(now, bytes, &mut inputs);
@@ -150,8 +158,9 @@ impl Server<'_> {
                 conn.cut_at = Some(now + self.settings.wire.close_timeout);
             }
             Knock::Upgrade { response, greeting, claims, consumed } => {
-                conn.stream.write_all(&response)?;
-                self.handle(Event::Connect { conn: id, peer: peer(claims), greeting });
+                let peer = peer(self.settings, conn.stream.peer_addr()?, claims);
+                conn.answer = response;
+                self.handle(Event::Connect { conn: id, peer, greeting });
                 return self.take(id, &head[consumed..]);
             }
         }
@@ -177,6 +186,13 @@ impl Server<'_> {
         self.hub.handle(self.now(), event, &mut commands);
         for command in commands {
             match command {
+                Command::Refuse { conn, refusal, retry_after } => {
+                    let cut_at = self.now() + self.settings.wire.close_timeout;
+                    self.with(conn, |conn| {
+                        conn.answer = Door::refusal_answer(refusal, retry_after);
+                        conn.cut_at = Some(cut_at);
+                    });
+                }
                 Command::Send { to, text } => {
                     let frame = frame::text(&text);
                     to.iter().for_each(|id| self.with(id, |conn| conn.outbox.push(frame.clone())));
@@ -248,6 +264,8 @@ impl Server<'_> {
 impl Conn<'_> {
     /// Writes until the queue is empty or the socket is full.
     fn write(&mut self) -> io::Result<()> {
+        // It fits into the send buffer, which is empty.
+        self.stream.write_all(&std::mem::take(&mut self.answer))?;
         self.outbox.flush(|slices| (&self.stream).write_vectored(slices))
     }
 }

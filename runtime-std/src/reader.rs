@@ -1,5 +1,5 @@
 //! One connection's thread: the request head, then frames, until the end. This file does not know
-//! what is answered, and after the upgrade it does not write.
+//! what is answered, and to an upgrade that is granted it does not write.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -21,6 +21,8 @@ const BUFFER_BYTES: usize = 4096;
 struct Opened {
     peer: Peer,
     greeting: Greeting,
+    /// The answer that says so.
+    head: Box<[u8]>,
     /// What came behind the request.
     rest: Vec<u8>,
 }
@@ -37,10 +39,11 @@ pub(crate) fn read(
         Ok(None) => return linger(stream, shared),
         Err(error) => return debug!(conn = conn.get(), %error, "no request"),
     };
-    let Opened { peer, greeting, rest } = opened;
+    let Opened { peer, greeting, head, rest } = opened;
     // A panic in here ends this connection only, and the owner must hear of it.
     let goodbye = Goodbye { conn, notes };
-    if notes.send(Note::Opened { conn, stream: stream.clone(), peer, greeting }).is_ok() {
+    let opened = Note::Opened { conn, stream: stream.clone(), head, peer, greeting };
+    if notes.send(opened).is_ok() {
         let mut reader = Reader { conn, notes, shared, codec: Codec::new(&shared.settings) };
         if let Err(error) = reader.run(stream, &rest) {
             debug!(conn = conn.get(), %error, "reading ends");
@@ -49,7 +52,7 @@ pub(crate) fn read(
     drop(goodbye);
 }
 
-/// Takes the request head and answers it. What is no upgrade ends here.
+/// Takes the request head, and answers it unless it is granted. What is no upgrade ends here.
 fn open(mut stream: &TcpStream, shared: &Shared) -> io::Result<Option<Opened>> {
     let deadline = shared.clock.now() + shared.settings.wire.head_timeout;
     let mut source = Source::new(stream, shared);
@@ -60,10 +63,9 @@ fn open(mut stream: &TcpStream, shared: &Shared) -> io::Result<Option<Opened>> {
             Knock::More => {}
             Knock::Answer(answer) => break answer,
             Knock::Upgrade { response, greeting, claims, consumed } => {
-                stream.set_write_timeout(Some(shared.settings.wire.head_timeout))?;
-                stream.write_all(&response)?;
-                let (peer, rest) = (peer(claims), head.split_off(consumed));
-                return Ok(Some(Opened { peer, greeting, rest }));
+                let peer = peer(&shared.settings, stream.peer_addr()?, claims);
+                let rest = head.split_off(consumed);
+                return Ok(Some(Opened { peer, greeting, head: response.into(), rest }));
             }
         }
         match source.read(&mut buffer, Some(deadline))? {

@@ -1,7 +1,8 @@
 //! The writing half of every connection. This file does not know what is said on it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io;
+use std::io::{self, ErrorKind, IoSlice};
+use std::iter;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -14,7 +15,7 @@ use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use crate::flusher::Flusher;
 use crate::turn::Note;
 
-/// Every connection that has been upgraded, until its reader ends.
+/// Every connection whose upgrade the door has granted, until its reader ends.
 pub(crate) struct Sockets {
     table: BTreeMap<ConnId, Socket>,
     /// Those with something to send that the socket was not offered yet.
@@ -32,6 +33,8 @@ pub(crate) struct Sockets {
 
 struct Socket {
     stream: Arc<TcpStream>,
+    /// What is left of the answer to the upgrade, which goes before all else.
+    head: Box<[u8]>,
     outbox: Outbox,
     state: State,
     is_touched: bool,
@@ -49,6 +52,10 @@ enum State {
     },
     /// Both sides have closed; what is queued is still sent until then.
     Closed {
+        until: Timestamp,
+    },
+    /// The upgrade is refused: nothing but the answer is sent, until then.
+    Refused {
         until: Timestamp,
     },
 }
@@ -84,11 +91,26 @@ impl Sockets {
         report.chain(close).min()
     }
 
-    pub(crate) fn add(&mut self, conn: ConnId, stream: Arc<TcpStream>) {
-        let outbox = Outbox::default();
-        let socket =
-            Socket { stream, outbox, state: State::Open, is_touched: false, is_awaited: false };
+    /// Adds a connection, with the answer that grants its upgrade.
+    pub(crate) fn add(&mut self, conn: ConnId, stream: Arc<TcpStream>, head: Box<[u8]>) {
+        let mut socket = Socket {
+            stream,
+            head,
+            outbox: Outbox::default(),
+            state: State::Open,
+            is_touched: false,
+            is_awaited: false,
+        };
+        socket.touch(conn, &mut self.touched);
         self.table.insert(conn, socket);
+    }
+
+    /// Puts a refusal in the place of the answer that grants the upgrade.
+    pub(crate) fn refuse(&mut self, conn: ConnId, answer: Vec<u8>, now: Timestamp) {
+        let Some(socket) = self.table.get_mut(&conn) else { return };
+        let until = now + self.close_timeout;
+        (socket.head, socket.state) = (answer.into(), State::Refused { until });
+        self.closing.insert((until, conn));
     }
 
     /// Whether neither side has closed the connection.
@@ -98,7 +120,9 @@ impl Sockets {
 
     pub(crate) fn remove(&mut self, conn: ConnId) {
         let Some(socket) = self.table.remove(&conn) else { return };
-        if let State::Closing { until } | State::Closed { until } = socket.state {
+        if let State::Closing { until } | State::Closed { until } | State::Refused { until } =
+            socket.state
+        {
             self.closing.remove(&(until, conn));
         }
         self.unreported.remove(&conn);
@@ -114,7 +138,9 @@ impl Sockets {
 
     /// Queues the answer to a ping.
     pub(crate) fn pong(&mut self, conn: ConnId, frame: Frame) {
-        if let Some(socket) = self.table.get_mut(&conn) {
+        if let Some(socket) = self.table.get_mut(&conn)
+            && !socket.is_refused()
+        {
             socket.outbox.push_pong(frame);
             socket.touch(conn, &mut self.touched);
         }
@@ -124,6 +150,9 @@ impl Sockets {
     /// the rest.
     pub(crate) fn close(&mut self, conn: ConnId, frame: Frame, queue: Queue, now: Timestamp) {
         let Some(socket) = self.table.get_mut(&conn) else { return };
+        if socket.is_refused() {
+            return;
+        }
         if queue == Queue::Drop {
             // What fails here fails again at the end of the turn.
             let _again = socket.write();
@@ -162,7 +191,7 @@ impl Sockets {
             let Some(socket) = self.table.get_mut(&conn) else { continue };
             socket.is_touched = false;
             match socket.write() {
-                Ok(()) if socket.outbox.is_empty() => socket.finish(),
+                Ok(()) if socket.is_flushed() => socket.finish(),
                 Ok(()) if !socket.is_awaited => {
                     socket.is_awaited = true;
                     self.flusher.wait_for(conn, socket.stream.clone());
@@ -206,20 +235,29 @@ impl Socket {
         }
     }
 
+    fn is_refused(&self) -> bool {
+        matches!(self.state, State::Refused { .. })
+    }
+
+    /// Whether nothing waits for the socket.
+    fn is_flushed(&self) -> bool {
+        self.head.is_empty() && self.outbox.is_empty()
+    }
+
     /// Sends until the queue is empty or the socket is full, without waiting: the reader's half of
     /// the same socket blocks, so each call says that it does not (`MSG_DONTWAIT`).
     fn write(&mut self) -> io::Result<()> {
-        const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
-        self.outbox.flush(|slices| {
-            let mut control = SendAncillaryBuffer::default();
-            Ok(sendmsg(&self.stream, slices, &mut control, FLAGS)?)
-        })
+        let Self { stream, head, outbox, .. } = self;
+        if outbox.is_empty() && !head.is_empty() {
+            return send(stream, head, &[]).map(|_none| ()).or_else(is_for_later);
+        }
+        outbox.flush(|slices| send(stream, head, slices))
     }
 
-    /// All is sent. Where both sides have closed, the server ends the connection first (RFC 6455
+    /// All is sent. Where both sides have closed, or nothing is to come, the server ends the connection first (RFC 6455
     /// §7.1.1); the reader then ends too.
     fn finish(&self) {
-        if let State::Closed { .. } = self.state {
+        if let State::Closed { .. } | State::Refused { .. } = self.state {
             // The peer may be faster.
             let _gone = self.stream.shutdown(Shutdown::Write);
         }
@@ -229,5 +267,31 @@ impl Socket {
     fn cut(&self) {
         // The peer may be faster.
         let _gone = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+/// Sends `slices`, behind what is left of the head, and returns how much of them was taken.
+fn send(stream: &TcpStream, head: &mut Box<[u8]>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+    let mut control = SendAncillaryBuffer::default();
+    if head.is_empty() {
+        return Ok(sendmsg(stream, slices, &mut control, FLAGS)?);
+    }
+    let all: Vec<_> = iter::once(IoSlice::new(head)).chain(slices.iter().copied()).collect();
+    let taken = sendmsg(stream, &all, &mut control, FLAGS)?;
+    let of_head = taken.min(head.len());
+    *head = head[of_head..].into();
+    // A socket that took no more than the head takes nothing of the rest now.
+    match taken - of_head {
+        0 if !slices.is_empty() => Err(ErrorKind::WouldBlock.into()),
+        taken => Ok(taken),
+    }
+}
+
+/// Whether a write that failed may well succeed later.
+fn is_for_later(error: io::Error) -> io::Result<()> {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::Interrupted => Ok(()),
+        _ => Err(error),
     }
 }

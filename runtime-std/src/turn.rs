@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use roundtable::{Command, ConnId, Event, Greeting, Machine, Peer, Recipients};
-use roundtable_server::{Frame, Sends, frame};
+use roundtable_server::{Door, Frame, Sends, frame};
 use tracing::{debug, info};
 
 use crate::Shared;
@@ -17,8 +17,8 @@ use crate::verifier::Verifier;
 /// What the other threads tell the owner.
 #[derive(Debug)]
 pub(crate) enum Note {
-    /// The upgrade is done; from here on the owner writes.
-    Opened { conn: ConnId, stream: Arc<TcpStream>, peer: Peer, greeting: Greeting },
+    /// The upgrade is granted, by this answer: from here on the owner writes.
+    Opened { conn: ConnId, stream: Arc<TcpStream>, head: Box<[u8]>, peer: Peer, greeting: Greeting },
     /// Something for the machine.
     Event(Event),
     /// A ping came: this is the answer.
@@ -98,9 +98,9 @@ impl<M: Machine> Owner<M> {
 
     fn take(&mut self, note: Note) {
         match note {
-            Note::Opened { conn, stream, peer, greeting } => {
+            Note::Opened { conn, stream, head, peer, greeting } => {
                 debug!(conn = conn.get(), "connected");
-                self.sockets.add(conn, stream);
+                self.sockets.add(conn, stream, head);
                 self.handle(Event::Connect { conn, peer, greeting });
             }
             Note::Event(event) => self.handle(event),
@@ -135,6 +135,11 @@ impl<M: Machine> Owner<M> {
         self.machine.handle(self.shared.clock.now(), event, &mut self.commands);
         for command in self.commands.drain(..) {
             match command {
+                Command::Refuse { conn, refusal, retry_after } => {
+                    debug!(conn = conn.get(), ?refusal, "refused");
+                    let answer = Door::refusal_answer(refusal, retry_after);
+                    self.sockets.refuse(conn, answer, self.shared.clock.now());
+                }
                 Command::Send { to, text } => self.sends.text(&to, &text),
                 Command::Ping { conn } => self.sends.ping(&Recipients::One(conn)),
                 Command::Verify { conn, token } => self.verifier.verify(conn, token),

@@ -6,10 +6,11 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use httparse::{Error, Request, Status};
 use roundtable::protocol::SUBPROTOCOL;
-use roundtable::{Claims, Framing, Greeting, Name, RoomChoice, Verdict};
+use roundtable::{Claims, Framing, Greeting, Name, Refusal, RoomChoice, Verdict};
 use tungstenite::handshake::derive_accept_key;
 
 use crate::answer;
@@ -65,7 +66,7 @@ struct Opened {
 }
 
 /// The answer to a request that is not granted.
-type Refusal = Vec<u8>;
+type Answer = Vec<u8>;
 
 impl Door {
     /// A door as the settings want it, that verifies tokens by `tokens` and takes none without.
@@ -103,6 +104,19 @@ impl Door {
         unavailable("the server is full\n")
     }
 
+    /// The answer to an upgrade that the hub refuses, in place of the one that grants it. Times are
+    /// told in whole seconds (RFC 9110 §10.2.3).
+    pub fn refusal_answer(refusal: Refusal, retry_after: Duration) -> Vec<u8> {
+        let (status, words) = match refusal {
+            Refusal::TooManyConnections => (429, "too many connections from your address\n"),
+            Refusal::TooFast => (429, "too many new connections from your address\n"),
+            Refusal::TooManyAddresses => (503, "the server is full\n"),
+            Refusal::TooManyUnverified => (503, "the server is full for who shows no token\n"),
+        };
+        let seconds = retry_after.as_nanos().div_ceil(1_000_000_000).max(1).to_string();
+        answer::plain(status, words, &[("Retry-After", &seconds)])
+    }
+
     fn open(&self, readiness: Readiness, request: &Request<'_, '_>, consumed: usize) -> Knock {
         let (path, query) = path_and_query(request);
         let opened = refuse_smuggling(request).and_then(|()| match path {
@@ -127,7 +141,7 @@ impl Door {
         readiness: Readiness,
         request: &Request<'_, '_>,
         query: &str,
-    ) -> Result<Opened, Refusal> {
+    ) -> Result<Opened, Answer> {
         if request.method != Some("GET") {
             return Err(answer::plain(405, "only GET is answered here\n", &[("Allow", "GET")]));
         }
@@ -162,7 +176,7 @@ impl Door {
         &self,
         request: &Request<'_, '_>,
         query: &str,
-    ) -> Result<Option<Box<Claims>>, Refusal> {
+    ) -> Result<Option<Box<Claims>>, Answer> {
         let by_query = form_urlencoded::parse(query.as_bytes())
             .filter(|(field, value)| field == "token" && !value.is_empty())
             .map(|(_, token)| token);
@@ -189,7 +203,7 @@ impl Door {
 
     /// A page may connect if it comes from here, or from an origin that is allowed. What is no
     /// browser sends no origin (RFC 6455 §10.2).
-    fn check_origin(&self, request: &Request<'_, '_>) -> Result<(), Refusal> {
+    fn check_origin(&self, request: &Request<'_, '_>) -> Result<(), Answer> {
         let host = the_only(request, "Host")?;
         let Some(origin) = the_only(request, "Origin")? else { return Ok(()) };
         if self.origins.contains(origin) || host.is_some_and(|host| is_own(origin, host)) {
@@ -263,7 +277,7 @@ fn unavailable(words: &str) -> Vec<u8> {
 
 /// A request that announces a body could hide another request behind it (RFC 9112 §11.2). Methods
 /// that may have one are refused anyway, and the connection ends with the answer.
-fn refuse_smuggling(request: &Request<'_, '_>) -> Result<(), Refusal> {
+fn refuse_smuggling(request: &Request<'_, '_>) -> Result<(), Answer> {
     let has_body = header(request, "Transfer-Encoding").next().is_some()
         || header(request, "Content-Length").any(|length| length != "0");
     if has_body && matches!(request.method, Some("GET" | "HEAD")) {
@@ -291,7 +305,7 @@ fn has_bare_newline(head: &[u8]) -> bool {
 }
 
 /// What the URL's query asks for.
-fn greeting(query: &str) -> Result<Greeting, Refusal> {
+fn greeting(query: &str) -> Result<Greeting, Answer> {
     let mut greeting = Greeting::default();
     for (field, value) in form_urlencoded::parse(query.as_bytes()) {
         match &*field {
@@ -305,7 +319,7 @@ fn greeting(query: &str) -> Result<Greeting, Refusal> {
     Ok(greeting)
 }
 
-fn name(field: &str, value: &str) -> Result<Name, Refusal> {
+fn name(field: &str, value: &str) -> Result<Name, Answer> {
     value.parse().map_err(|error| answer::plain(400, &format!("{field}: {error}\n"), &[]))
 }
 
@@ -316,7 +330,7 @@ fn header<'a>(request: &Request<'_, 'a>, name: &str) -> impl Iterator<Item = &'a
 }
 
 /// The value of a header that may stand there once.
-fn the_only<'a>(request: &Request<'_, 'a>, name: &str) -> Result<Option<&'a str>, Refusal> {
+fn the_only<'a>(request: &Request<'_, 'a>, name: &str) -> Result<Option<&'a str>, Answer> {
     let mut values = header(request, name);
     let value = values.next();
     if values.next().is_some() {

@@ -1,27 +1,72 @@
 //! What a server knows of a client before it has said a word. This file does not know what becomes of
 //! it.
 
-use roundtable::{Claims, Entropy, Peer};
+use std::net::{IpAddr, SocketAddr};
 
-/// A new client, with a secret of its own, and what the token says that came with its request.
+use roundtable::{AddressKey, Claims, Entropy, Peer};
+
+use crate::settings::Settings;
+
+/// A new client that connects from `from`, with a secret of its own, and what the token says that came
+/// with its request.
 ///
 /// # Panics
 ///
 /// If the system has no randomness to give.
-pub fn peer(claims: Option<Box<Claims>>) -> Peer {
+pub fn peer(settings: &Settings, from: SocketAddr, claims: Option<Box<Claims>>) -> Peer {
     let mut bits = [0; 16];
     getrandom::fill(&mut bits).expect("the system gives randomness");
-    Peer { entropy: Entropy::new(u128::from_be_bytes(bits)), claims }
+    let ip = from.ip().to_canonical();
+    let address = (!ip.is_loopback() || settings.limit_loopback).then(|| key(ip));
+    Peer { entropy: Entropy::new(u128::from_be_bytes(bits)), claims, address }
+}
+
+/// An IPv4 address, or the upper half of an IPv6 one: whoever has one such address has all of its
+/// network (RFC 6177). No IPv6 network that is given out begins with 32 zeros, so none is taken for an
+/// IPv4 address (RFC 4291 §2.4).
+fn key(ip: IpAddr) -> AddressKey {
+    AddressKey::new(match ip {
+        IpAddr::V4(ip) => ip.to_bits().into(),
+        IpAddr::V6(ip) => u64::try_from(ip.to_bits() >> 64).expect("64 bits"),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn of(settings: &Settings, ip: &str) -> Option<u64> {
+        let from = SocketAddr::new(ip.parse().unwrap(), 4000);
+        peer(settings, from, None).address.map(AddressKey::get)
+    }
+
     #[test]
     fn no_two_clients_share_a_secret() {
-        let (one, other) = (peer(None).entropy.bits(), peer(None).entropy.bits());
+        let (settings, from) = (Settings::default(), SocketAddr::from(([192, 0, 2, 1], 4000)));
+        let [one, other] = [(), ()].map(|()| peer(&settings, from, None).entropy.bits());
         assert_ne!(one, other);
         assert!(one >> 64 != 0 && one & u128::from(u64::MAX) != 0);
+    }
+
+    #[test]
+    fn an_address_is_one_of_ipv4_or_a_network_of_ipv6() {
+        let settings = Settings::default();
+        let of = |ip| of(&settings, ip);
+        assert_eq!(of("192.0.2.1"), Some(0xC000_0201));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.2"), of("192.0.2.1"));
+        assert_eq!(of("2001:db8:0:7::1"), Some(0x2001_0DB8_0000_0007));
+        assert_eq!(of("2001:db8:0:7:ffff::"), of("2001:db8:0:7::1"));
+        assert_ne!(of("2001:db8:0:8::1"), of("2001:db8:0:7::1"));
+    }
+
+    #[test]
+    fn loopback_is_held_to_nothing_unless_it_is_asked_for() {
+        let asked = Settings { limit_loopback: true, ..Settings::default() };
+        for (ip, key) in [("127.0.0.1", 0x7F00_0001), ("::ffff:127.0.0.1", 0x7F00_0001), ("::1", 0)]
+        {
+            assert_eq!(of(&Settings::default(), ip), None);
+            assert_eq!(of(&asked, ip), Some(key));
+        }
     }
 }

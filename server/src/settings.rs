@@ -44,6 +44,8 @@ pub struct Settings {
     pub revoked: Option<PathBuf>,
     /// What becomes of binary messages: the author of a machine decides that, and no operator.
     pub binary: Binary,
+    /// Whether loopback is held to the limits by address, too.
+    pub limit_loopback: bool,
     /// The limits of the hub.
     pub hub: Config,
     /// The limits below the hub.
@@ -91,6 +93,7 @@ impl Default for Settings {
             auth_issuer: None,
             revoked: None,
             binary: Binary::default(),
+            limit_loopback: false,
             hub: Config::default(),
             wire: Wire::default(),
         }

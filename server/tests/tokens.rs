@@ -250,7 +250,11 @@ fn a_token_that_was_verified_just_before_its_end_is_revoked_again() {
     desk.tokens.reload();
     let connect = |claims: &Claims| Event::Connect {
         conn,
-        peer: peer(Some(Box::new(claims.clone()))),
+        peer: peer(
+            &Settings::default(),
+            ([192, 0, 2, 1], 4000).into(),
+            Some(Box::new(claims.clone())),
+        ),
         greeting: Greeting::default(),
     };
     let verified = |claims| Event::Verified { conn, verdict: Verdict::Valid(claims) };

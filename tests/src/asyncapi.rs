@@ -221,7 +221,7 @@ fn it_is_true_of_what_crowds_and_hubs_say() {
     for limits in Limits::ALL {
         let strategy = scripts(limits, Readers::Any, 150);
         let mut watched = Watched::begin(limits.config(), ORIGIN);
-        for _ in 0..40 {
+        for _ in 0..100 {
             let script = strategy.new_tree(&mut runner).expect("no script is rejected").current();
             watched.hub = Hub::begin(limits.config(), ORIGIN);
             (watched, ()) = Driver::new(watched, limits.config(), ()).play(&script);

@@ -1,6 +1,7 @@
 //! An auditor of everything that clients are sent: it holds each frame against the protocol's
 //! promises. It does not know how a hub works, only what a client may rely on.
 
+mod door;
 mod entries;
 mod frame;
 mod join;
@@ -14,10 +15,11 @@ mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roundtable::{Action, Claims, Config, ConnId, Name};
+use roundtable::{Action, AddressKey, Claims, Config, ConnId, Name, Peer};
 
 use crate::invariant::{Checked, hold};
 use crate::known::{Known, LogId, RoomId};
+use crate::reference::addresses::Addresses;
 use crate::socket::Clock;
 pub(crate) use frame::{Frame, Kind};
 use log::{Bounds, Entry, Log, digest};
@@ -97,6 +99,7 @@ pub(crate) struct Audit {
     keys: Keys,
     presence: Presence,
     moderation: Moderation,
+    addresses: Addresses,
 }
 
 /// What the configuration promises.
@@ -115,6 +118,8 @@ struct Reader {
     conn: ConnId,
     /// The name, and as JSON.
     user: Option<(String, String)>,
+    /// Where it comes from.
+    address: Option<AddressKey>,
     /// What its token says.
     claims: Option<Box<Claims>>,
     /// Its session.
@@ -175,6 +180,7 @@ impl Audit {
             keys: Keys::new(config),
             presence: Presence::new(config),
             moderation: Moderation::default(),
+            addresses: Addresses::new(config),
         }
     }
 
@@ -185,7 +191,7 @@ impl Audit {
     }
 
     /// A client has connected; the driver calls it `slot` for as long as it is there.
-    pub(crate) fn connect(&mut self, slot: usize, conn: ConnId, claims: Option<Box<Claims>>) {
+    pub(crate) fn connect(&mut self, slot: usize, conn: ConnId, peer: &Peer) {
         if self.readers.len() <= slot {
             self.readers.resize_with(slot + 1, || None);
         }
@@ -193,7 +199,8 @@ impl Audit {
         self.readers[slot] = Some(Reader {
             conn,
             user: None,
-            claims,
+            address: peer.address,
+            claims: peer.claims.clone(),
             session: None,
             bye: None,
             refused: false,

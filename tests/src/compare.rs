@@ -1,8 +1,11 @@
 //! Holds a hub against the reference after every event. It does not know which of them is right.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use roundtable::{AdminAction, Auth, CloseCode, Command, Config, ConnId, Event, Timestamp};
+use roundtable::{
+    AdminAction, Auth, CloseCode, Command, Config, ConnId, Event, Refusal, Timestamp,
+};
 use serde_json::Value;
 
 use crate::driver::Observer;
@@ -128,6 +131,9 @@ impl Observer for Compare {
                 Command::Close { conn, code, .. } => {
                     said.entry(*conn).or_default().push(code.number().into());
                 }
+                Command::Refuse { conn, refusal, retry_after } => {
+                    said.entry(*conn).or_default().push(refused(*refusal, *retry_after));
+                }
                 Command::Verify { conn, .. } => {
                     said.entry(*conn).or_default().push("verify".into());
                 }
@@ -139,6 +145,7 @@ impl Observer for Compare {
             let (conn, what) = match output {
                 Output::Frame(conn, frame) => (conn, frame),
                 Output::Close(conn, code) => (conn, code.into()),
+                Output::Refuse(conn, why, wait) => (conn, refused(why, wait)),
                 Output::Verify(conn) => (conn, "verify".into()),
             };
             expected.entry(conn).or_default().push(simplified(what));
@@ -173,6 +180,11 @@ impl Observer for Compare {
             "the hub (left) and the reference (right), at {now:?}: {event:?}"
         );
     }
+}
+
+/// A refusal of an upgrade, as a value.
+fn refused(why: Refusal, wait: Duration) -> Value {
+    format!("{why:?} {wait:?}").into()
 }
 
 /// An `error` without its words for people, and users in an order that does not go by made-up names.

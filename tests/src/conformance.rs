@@ -152,6 +152,8 @@ macro_rules! conformance {
         $crate::conformance_through_networks!($run);
         $crate::conformance!(@cases $run;
             a_reader_that_stops_holds_up_nobody_and_reads_on_later,
+            an_address_has_so_many_connections,
+            without_a_token_there_is_room_for_so_many,
             a_token_may_stand_in_the_header_in_the_url_or_in_hello,
             a_bad_token_is_refused_before_the_upgrade,
             a_bad_token_in_a_frame_is_unauthorized,

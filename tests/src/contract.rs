@@ -34,7 +34,7 @@ fn tight() -> Config {
 }
 
 fn connect(hub: &mut Hub, number: u64, commands: &mut Vec<Command>) {
-    let peer = Peer { entropy: Entropy::new(number.into()), claims: None };
+    let peer = Peer { entropy: Entropy::new(number.into()), claims: None, address: None };
     let greeting = Greeting::default();
     let event = Event::Connect { conn: ConnId::new(number), peer, greeting };
     hub.handle(Timestamp::ZERO, event, commands);

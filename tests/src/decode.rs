@@ -6,8 +6,8 @@ use std::time::Duration;
 use roundtable::{Framing, Greeting};
 
 use crate::generator::{
-    CLIENTS, Decision, EpochChoice, Frame, Id, Limits, NAMES, ROOMS, Reading, Script, SeqChoice,
-    ShownBy, Since, Stands, Step, Whose, letters, room_choice, valid,
+    ADDRESSES, CLIENTS, Decision, EpochChoice, Frame, Id, Limits, NAMES, ROOMS, Reading, Script,
+    SeqChoice, ShownBy, Since, Stands, Step, Whose, letters, room_choice, valid,
 };
 use crate::odd::ODD;
 
@@ -71,7 +71,11 @@ impl Body<'_> {
 
 fn decode_step(op: u8, client: u16, body: &mut Body<'_>) -> Step {
     match op % 24 {
-        0 => Step::Connect { client, greeting: decode_greeting(body) },
+        0 => {
+            let greeting = decode_greeting(body);
+            let from = body.byte().checked_sub(1).map(|from| from % ADDRESSES);
+            Step::Connect { client, from, greeting }
+        }
         1 => Step::Binary { client },
         2 => Step::Heard { client },
         3 => Step::Reads {
@@ -198,7 +202,10 @@ mod tests {
         let publish = Frame::Publish { id: Id::None, room: "lobby", letters: 0 };
         assert_eq!(
             script.steps,
-            [Step::Connect { client: 1, greeting }, Step::Send { client: 1, frame: publish },]
+            [
+                Step::Connect { client: 1, from: None, greeting },
+                Step::Send { client: 1, frame: publish },
+            ]
         );
     }
 

@@ -58,7 +58,9 @@ fn tick(table: &mut Table) -> Option<(Duration, Vec<(u64, Value)>)> {
         }
         Command::Close { conn, code, .. } => Some((conn.get(), json!(code.number()))),
         Command::Drained => None,
-        Command::Ping { .. } | Command::Verify { .. } => panic!("{command:?} out of nowhere"),
+        Command::Refuse { .. } | Command::Ping { .. } | Command::Verify { .. } => {
+            panic!("{command:?} out of nowhere")
+        }
     });
     Some((table.now.since_start(), told.collect()))
 }
@@ -162,7 +164,7 @@ fn a_drain_keeps_its_pace_whoever_left_before() {
                 Command::Send { .. } => notices.push(deadline),
                 Command::Close { .. } => closes.push(deadline),
                 Command::Drained => {}
-                Command::Ping { .. } | Command::Verify { .. } => {
+                Command::Refuse { .. } | Command::Ping { .. } | Command::Verify { .. } => {
                     panic!("{command:?} out of nowhere")
                 }
             }

@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use roundtable::{
-    Auth, Command, Config, ConnId, Entropy, Event, Greeting, Origin, Peer, Timestamp,
+    AddressKey, Auth, Command, Config, ConnId, Entropy, Event, Greeting, Origin, Peer, Timestamp,
 };
 
 use crate::audit::Audit;
@@ -218,7 +218,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             return;
         }
         match step {
-            Step::Connect { client, greeting } => self.connect(*client, greeting),
+            Step::Connect { client, from, greeting } => self.connect(*client, *from, greeting),
             Step::Return { client, rooms } => self.come_back(*client, rooms),
             Step::Send { client, frame } => self.send(*client, frame),
             Step::Burst { client, frame, times } => {
@@ -271,7 +271,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         Clock { now: self.now, awake: self.now - self.away }
     }
 
-    fn connect(&mut self, client: u16, greeting: &Greeting) {
+    fn connect(&mut self, client: u16, from: Option<u8>, greeting: &Greeting) {
         let clock = self.clock();
         let who = self.client(client);
         if who.slot.is_some() {
@@ -290,8 +290,10 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         let now_ms = self.origin.wall_clock_ms + self.now_ms();
         let tokens = self.config.auth != Auth::Off;
         let claims = tokens.then(|| claims(client, 0, now_ms)).flatten();
-        self.audit.connect(slot, conn, claims.clone());
-        let peer = Peer { entropy: secret(self.origin.seed, self.minted), claims };
+        let entropy = secret(self.origin.seed, self.minted);
+        let address = from.map(|from| AddressKey::new(from.into()));
+        let peer = Peer { entropy, claims, address };
+        self.audit.connect(slot, conn, &peer);
         self.hand_in(&Event::Connect { conn, peer, greeting: greeting.clone() });
     }
 

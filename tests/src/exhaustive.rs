@@ -256,7 +256,7 @@ impl Kind {
                     framing: Framing::Strict,
                     ..Greeting::default()
                 };
-                return Step::Connect { client, greeting };
+                return Step::Connect { client, from: None, greeting };
             }
             Self::Resume => Frame::Resume { id, whose: Whose::Own, stands: Stands::Seen },
             Self::TakeOver => {
@@ -402,6 +402,7 @@ impl Standing {
                         to.iter().for_each(|conn| self.moved(conn, &frame));
                     }
                 }
+                Command::Refuse { .. } => panic!("nobody is held to limits by address"),
                 Command::Ping { .. } | Command::Verify { .. } => {}
                 Command::Close { conn, .. } => self.gone(*conn),
                 Command::Drained => self.drained = true,

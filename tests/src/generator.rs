@@ -23,6 +23,9 @@ pub const CROWD_ROOMS: [&str; 32] = [
     "room 24", "room 25", "room 26", "room 27", "room 28", "room 29", "room 30", "room 31",
 ];
 
+/// How many addresses clients come from: more than the smallest limits have room for.
+pub const ADDRESSES: u8 = 3;
+
 /// The names that scripts ask for, all valid.
 pub const NAMES: [&str; 5] = ["ann", "bob", "\u{5d3}\u{5e0}\u{5d4}", "\"quoted\\", "ann-2"];
 
@@ -45,9 +48,10 @@ impl fmt::Debug for Script {
 /// Which configuration a script is played under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limits {
-    /// The defaults, but that a page holds all that a script can publish.
+    /// The defaults, but that a page holds all that a script can publish, and few come from an
+    /// address.
     Default,
-    /// The same, and wide rate limits.
+    /// The same, without that, and with wide rate limits.
     Roomy,
     /// Everything as small as it may be, so that every limit is met.
     Tiny,
@@ -77,6 +81,10 @@ impl Limits {
     pub fn config(self) -> Config {
         let tiny = Config {
             max_sessions: 6,
+            address_connections: 1,
+            address_burst: 2,
+            address_per_minute: 6,
+            max_addresses: 2,
             max_rooms: 2,
             rooms_per_session: 2,
             members_per_room: 5,
@@ -104,24 +112,35 @@ impl Limits {
             ..Config::default()
         };
         // The reference reads by no page: the longest log fits into one.
-        let default = Config {
+        let wide = Config {
             page_bytes: 1 << 24,
             presence_list: 3,
             window_bytes: 1 << 25,
             history_bytes: 1 << 26,
             ..Config::default()
         };
+        let default = Config {
+            address_connections: 1,
+            address_burst: 2,
+            address_per_minute: 6,
+            max_addresses: 2,
+            ..wide.clone()
+        };
         let roomy = Config {
             message_burst: 10_000,
             messages_per_second: 10_000,
             byte_burst: 1 << 30,
             bytes_per_second: 1 << 30,
-            ..default.clone()
+            ..wide
         };
         let guarded = Config {
             auth: Auth::Optional,
             auth_grace: Duration::from_secs(5),
             max_bans: 2,
+            max_unverified: 3,
+            address_connections: default.address_connections,
+            address_burst: default.address_burst,
+            max_addresses: default.max_addresses,
             ..roomy.clone()
         };
         match self {
@@ -136,6 +155,7 @@ impl Limits {
                 auth: Auth::Optional,
                 auth_grace: Duration::from_secs(5),
                 sessions_per_user: 2,
+                max_unverified: 3,
                 ..tiny
             },
             Self::TinyBehind => {
@@ -152,6 +172,8 @@ pub enum Step {
     Connect {
         /// Who.
         client: u16,
+        /// From which of [`ADDRESSES`], if it is held to the limits by address.
+        from: Option<u8>,
         /// With which wishes.
         greeting: Greeting,
     },

@@ -62,11 +62,14 @@ pub enum Invariant {
     Moderated,
     /// Who goes by a token is its user, and does and is told what it allows, and nothing else.
     Permitted,
+    /// Who comes in is one that its address has room for, who is refused is not, and is told why and
+    /// for how long.
+    Addressed,
 }
 
 impl Invariant {
     /// Each of them, in the order of the numbers.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Pure,
         Self::KnownConnections,
         Self::OneClose,
@@ -91,6 +94,7 @@ impl Invariant {
         Self::PresenceFolds,
         Self::Moderated,
         Self::Permitted,
+        Self::Addressed,
     ];
 }
 

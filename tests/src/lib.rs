@@ -57,5 +57,7 @@ mod tokens;
 #[cfg(test)]
 mod transcripts;
 pub mod twin;
+#[cfg(test)]
+mod windows;
 
 pub use check::{ORIGIN, check, nobody_lags};

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use roundtable::{
-    Action, AdminAction, Claims, ConnId, Entropy, Event, Framing, Grant, Greeting, Name, Peer,
-    RoomChoice, Timestamp, Verdict,
+    Action, AddressKey, AdminAction, Claims, ConnId, Entropy, Event, Framing, Grant, Greeting,
+    Name, Peer, RoomChoice, Timestamp, Verdict,
 };
 
 /// Reads a line as `format!("{now:?} {event:?}")` writes it; nothing if it is none.
@@ -82,7 +82,16 @@ impl<'a> Reader<'a> {
             "Some" => Some(Box::new(self.claims()?)),
             _ => return None,
         };
-        Some(Peer { entropy: Entropy::new(bits), claims })
+        let address = match self.field("address")?.word() {
+            "None" => None,
+            "Some" => {
+                let (digits, rest) = self.rest.strip_prefix("(@")?.split_once(')')?;
+                self.rest = rest;
+                Some(AddressKey::new(u64::from_str_radix(digits, 16).ok()?))
+            }
+            _ => return None,
+        };
+        Some(Peer { entropy: Entropy::new(bits), claims, address })
     }
 
     fn verdict(&mut self) -> Option<Verdict> {
@@ -248,7 +257,8 @@ mod tests {
         prop_oneof![
             (conn(), any::<u128>(), greeting).prop_map(|(conn, bits, greeting)| {
                 let claims = u16::try_from(bits % 4).ok().and_then(|of| claims(of, 0, 7));
-                let peer = Peer { entropy: Entropy::new(bits), claims };
+                let address = (bits % 3 > 0).then(|| AddressKey::new((bits >> 70) as u64));
+                let peer = Peer { entropy: Entropy::new(bits), claims, address };
                 Event::Connect { conn, peer, greeting }
             }),
             (conn(), any::<String>()).prop_map(|(conn, text)| Event::Text { conn, text }),

@@ -2,12 +2,15 @@
 //! reader is given everything at once, so it is a reference only for scripts where nobody lags. It
 //! does not know what may lie in a queue, nor how silence is noticed.
 
+use std::time::Duration;
+
 use roundtable::{
-    Action, Auth, Claims, CloseCode, Config, ConnId, Event, Framing, Greeting, PlainText,
-    RoomChoice, Timestamp,
+    Action, AddressKey, Auth, Claims, CloseCode, Config, ConnId, Event, Framing, Greeting,
+    PlainText, Refusal as Refused, RoomChoice, Timestamp,
 };
 use serde_json::{Map, Value, json};
 
+pub(crate) mod addresses;
 pub(crate) mod frame;
 mod limits;
 mod moderation;
@@ -18,6 +21,7 @@ mod room;
 mod session;
 mod token;
 
+use addresses::Addresses;
 use frame::{Refusal, good_id, key, moderation, name, place, read, string, with_id};
 use limits::Rate;
 use presence::Presence;
@@ -32,6 +36,8 @@ pub enum Output {
     Frame(ConnId, Value),
     /// A close with this code.
     Close(ConnId, u16),
+    /// The upgrade is refused, with how long to wait.
+    Refuse(ConnId, Refused, Duration),
     /// The token that the connection has just shown is to be verified.
     Verify(ConnId),
 }
@@ -43,6 +49,7 @@ pub struct Reference {
     config: Config,
     wall_clock_ms: u64,
     now: Timestamp,
+    addresses: Addresses,
     sessions: Vec<Session>,
     rooms: Vec<Room>,
     /// Who is kept out of which room, and until when.
@@ -59,6 +66,7 @@ impl Reference {
     /// A hub where nobody is.
     pub fn new(config: Config, wall_clock_ms: u64) -> Self {
         Self {
+            addresses: Addresses::new(&config),
             config,
             wall_clock_ms,
             now: Timestamp::ZERO,
@@ -82,7 +90,7 @@ impl Reference {
         match event {
             Event::Connect { conn, peer, greeting } => {
                 let claims = peer.claims.as_deref().filter(|_| self.config.auth != Auth::Off);
-                self.connect(*conn, claims, greeting);
+                self.connect(*conn, peer.address, claims, greeting);
             }
             Event::Text { conn, text } => {
                 if let Some(me) = self.find(*conn) {
@@ -170,12 +178,25 @@ impl Reference {
         self.out.push(Output::Close(conn, code.number()));
     }
 
-    fn connect(&mut self, conn: ConnId, claims: Option<&Claims>, greeting: &Greeting) {
+    fn connect(
+        &mut self,
+        conn: ConnId,
+        address: Option<AddressKey>,
+        claims: Option<&Claims>,
+        greeting: &Greeting,
+    ) {
         if self.draining {
             return self.turn_away(conn, CloseCode::Drain);
         }
         if claims.is_some_and(|claims| self.has_ended(claims)) {
             return self.turn_away(conn, CloseCode::AuthExpired);
+        }
+        let there = || self.sessions.iter().filter(|session| session.is_connected());
+        let unverified = there().filter(|session| session.claims.is_none()).count();
+        let connections = |key| there().filter(|session| session.address == Some(key)).count();
+        let entered = self.addresses.enter(self.now, (address, claims), unverified, connections);
+        if let Err((refusal, wait)) = entered {
+            return self.out.push(Output::Refuse(conn, refusal, wait));
         }
         if self.sessions.len() >= self.config.max_sessions {
             let lost = (0..self.sessions.len()).filter(|of| !self.sessions[*of].is_connected());
@@ -195,7 +216,8 @@ impl Reference {
         };
         self.tickets += 1;
         let ticket = format!("s_session#{:025}", self.tickets);
-        self.sessions.push(Session::new(conn, ticket, user, greeting.framing));
+        let session = Session::new(conn, ticket, user, greeting.framing);
+        self.sessions.push(Session { address, ..session });
         let mut me = self.sessions.len() - 1;
         if let Some(claims) = claims {
             me = self.identify(conn, claims);

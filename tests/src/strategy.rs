@@ -8,8 +8,8 @@ use proptest::strategy::Union;
 use roundtable::{Framing, Greeting};
 
 use crate::generator::{
-    CLIENTS, Decision, EpochChoice, Frame, Id, Limits, NAMES, ROOMS, Reading, Script, SeqChoice,
-    ShownBy, Since, Stands, Step, Whose, letters, room_choice, valid,
+    ADDRESSES, CLIENTS, Decision, EpochChoice, Frame, Id, Limits, NAMES, ROOMS, Reading, Script,
+    SeqChoice, ShownBy, Since, Stands, Step, Whose, letters, room_choice, valid,
 };
 use crate::odd::ODD;
 
@@ -34,7 +34,10 @@ pub enum Readers {
 
 /// A few clients that connect: a script without anybody shows little.
 fn opening() -> impl Iterator<Item = Step> {
-    (0..4).map(|client| Step::Connect { client, greeting: Greeting::default() })
+    (0..4).map(|client| {
+        let (from, greeting) = (None, Greeting::default());
+        Step::Connect { client, from, greeting }
+    })
 }
 
 /// How many kinds of steps have a weight of their own.
@@ -49,8 +52,8 @@ fn step(weights: &[u32], readers: Readers) -> impl Strategy<Value = Step> + use<
         // Without connections and frames there is nothing to see.
         (
             weight() + 2,
-            (client(), greeting())
-                .prop_map(|(client, greeting)| Step::Connect { client, greeting })
+            (client(), from(), greeting())
+                .prop_map(|(client, from, greeting)| Step::Connect { client, from, greeting })
                 .boxed(),
         ),
         (
@@ -148,6 +151,11 @@ fn reading() -> impl Strategy<Value = Reading> {
         1 => (100_u32..3000).prop_map(|bytes_per_second| Reading::Slow { bytes_per_second }),
         3 => Just(Reading::Stopped)
     ]
+}
+
+/// Any of a few addresses, or none.
+pub fn from() -> impl Strategy<Value = Option<u8>> {
+    prop_oneof![3 => Just(None), 1 => (0..ADDRESSES).prop_map(Some)]
 }
 
 /// Any wishes of somebody who connects.

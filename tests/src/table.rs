@@ -32,7 +32,7 @@ impl Table {
                     told.push(json!(code.number()));
                 }
                 Command::Send { .. } | Command::Close { .. } | Command::Verify { .. } => {}
-                Command::Ping { .. } | Command::Drained => {
+                Command::Refuse { .. } | Command::Ping { .. } | Command::Drained => {
                     panic!("{command:?} out of nowhere")
                 }
             }

@@ -5,6 +5,7 @@
 
 #![expect(clippy::needless_raw_string_hashes, reason = "all scripts are written alike")]
 
+mod addresses;
 mod drain;
 mod flow;
 mod life;

@@ -44,7 +44,8 @@ impl Observer for Heard {
                 Command::Close { conn, .. } if Some(*conn) == self.b => {
                     self.b_closed.get_or_insert(now);
                 }
-                Command::Close { .. }
+                Command::Refuse { .. }
+                | Command::Close { .. }
                 | Command::Ping { .. }
                 | Command::Verify { .. }
                 | Command::Drained => {}

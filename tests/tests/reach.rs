@@ -41,6 +41,7 @@ impl Observer for Count {
                     format!("{kind} {news}{recovered}")
                 }
                 Command::Close { code, .. } => format!("close {}", code.reason()),
+                Command::Refuse { refusal, .. } => format!("refused {refusal:?}"),
                 Command::Ping { .. } => "ping".to_owned(),
                 Command::Verify { .. } => "verify".to_owned(),
                 Command::Drained => "drained".to_owned(),
@@ -69,7 +70,7 @@ fn assert_reached(reached: &BTreeMap<String, u32>, kinds: &[&str]) {
 
 #[test]
 fn scripts_with_prompt_readers_reach_the_whole_protocol() {
-    let reached = reached(Limits::Default, Readers::Prompt, 250);
+    let reached = reached(Limits::Default, Readers::Prompt, 500);
     assert_reached(
         &reached,
         &[
@@ -108,6 +109,9 @@ fn scripts_with_prompt_readers_reach_the_whole_protocol() {
             "close no_binary",
             "close rate_limited",
             "close session_taken",
+            "refused TooFast",
+            "refused TooManyConnections",
+            "refused TooManyAddresses",
             "close drain",
             "drained",
         ],

@@ -11,7 +11,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
-use roundtable::{Auth, Command, ConnId, Event, Hub, Peer, Timestamp, Verdict};
+use roundtable::{AddressKey, Auth, Command, ConnId, Event, Hub, Peer, Timestamp, Verdict};
 use roundtable_tests::ORIGIN;
 use roundtable_tests::compare::Compare;
 use roundtable_tests::driver::{Driver, Observer};
@@ -20,7 +20,7 @@ use roundtable_tests::generator::{
     Whose, claims,
 };
 use roundtable_tests::reference::{Output, Reference};
-use roundtable_tests::strategy::{frame, greeting};
+use roundtable_tests::strategy::{frame, from, greeting};
 use serde_json::{Value, json};
 
 /// How many clients there are.
@@ -124,14 +124,16 @@ impl World {
 
     fn step(&mut self, step: &Step) {
         match step {
-            Step::Connect { client, greeting } => {
+            Step::Connect { client, from, greeting } => {
                 self.minted += 1;
                 let conn = ConnId::new(self.minted);
                 self.conns.insert(*client, conn);
                 self.view.0.insert(*client, Told::default());
                 let has_tokens = self.limits.config().auth != Auth::Off;
                 let claims = has_tokens.then(|| claims(*client, 0, self.now_ms())).flatten();
-                let (peer, greeting) = (Peer { claims, ..Peer::default() }, greeting.clone());
+                let address = from.map(|from| AddressKey::new(from.into()));
+                let peer = Peer { claims, address, ..Peer::default() };
+                let greeting = greeting.clone();
                 self.hand_in(&Event::Connect { conn, peer, greeting });
             }
             Step::Send { client, frame } => self.send(*client, frame),
@@ -181,7 +183,7 @@ impl World {
                         self.known.entry(client).or_default().take(&frame, &self.epochs);
                     }
                 }
-                Output::Close(conn, _) => self.gone(conn),
+                Output::Close(conn, _) | Output::Refuse(conn, ..) => self.gone(conn),
                 Output::Verify(conn) => shown.push(conn),
             }
         }
@@ -349,8 +351,8 @@ impl ReferenceStateMachine for Oracle {
         let absent: Vec<u16> = (0..CLIENTS).filter(|client| !connected.contains(client)).collect();
         let mut kinds = vec![(2, passing().boxed())];
         if !absent.is_empty() {
-            let connect = (prop::sample::select(absent), greeting())
-                .prop_map(|(client, greeting)| Step::Connect { client, greeting });
+            let connect = (prop::sample::select(absent), from(), greeting())
+                .prop_map(|(client, from, greeting)| Step::Connect { client, from, greeting });
             kinds.push((4, connect.boxed()));
         }
         if !connected.is_empty() {
@@ -421,7 +423,7 @@ impl Observer for Watch {
                     let to = to.iter().filter_map(|conn| clients.get(&conn));
                     to.for_each(|client| view.take(*client, &frame));
                 }
-                Command::Close { conn, .. } => {
+                Command::Refuse { conn, .. } | Command::Close { conn, .. } => {
                     clients.remove(conn).map(|client| view.0.remove(&client));
                 }
                 Command::Ping { .. } | Command::Verify { .. } | Command::Drained => {}

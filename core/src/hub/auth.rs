@@ -183,6 +183,7 @@ impl Hub {
         }
         self.disarm_credential(slot);
         self.state.sessions.identify(slot, claims);
+        self.count_unverified(slot);
         self.rearm_credential(slot);
     }
 

@@ -52,17 +52,25 @@ impl Hub {
         if claims.as_deref().is_some_and(|claims| self.has_expired(claims)) {
             return turn_away(conn, CloseCode::AuthExpired, None, out);
         }
+        let hold = match self.let_in(peer.address, claims.as_deref()) {
+            Ok(hold) => hold,
+            Err((refusal, retry_after)) => {
+                return out.push(Command::Refuse { conn, refusal, retry_after });
+            }
+        };
         if self.state.sessions.len() >= self.config.max_sessions {
             let Some(lost) = self.state.sessions.first_lost() else {
+                self.let_go(hold);
                 return turn_away(conn, CloseCode::TryLater, None, out);
             };
             self.forget(lost);
         }
         let user = self.free_name(conn, greeting.name.as_ref());
-        let link = Link::new(conn, greeting.framing, self.awake());
+        let link = Link::new(conn, greeting.framing, hold, self.awake());
         let session = Session::new(peer.entropy, user, link);
         let slot = self.state.sessions.insert(session);
         self.rearm(slot);
+        self.count_unverified(slot);
         match claims {
             Some(claims) if self.has_place_for(slot, &claims.user) => self.admit(slot, claims, out),
             Some(_) => return self.close(slot, CloseCode::TryLater, Queue::Flush, out),
@@ -125,6 +133,7 @@ impl Hub {
                 Some(Timer::Presence(slot)) => self.telling_is_due(slot, out),
                 Some(Timer::Keys) => self.keys_are_due(),
                 Some(Timer::Bans) => self.bans_are_due(),
+                Some(Timer::Addresses) => self.addresses_are_due(),
                 None => break,
             }
             work -= 1;

@@ -179,6 +179,7 @@ impl Hub {
             state.backlogs.insert((backlog, to));
         }
         state.sessions.hand_over(from, to);
+        self.count_unverified(to);
     }
 
     /// Gives the session its name again, or one like it if somebody else has it by now.

@@ -26,7 +26,7 @@ use super::mask::{Redaction, Text};
 pub(crate) const MAGIC: &[u8] = b"roundtable recording\n";
 
 /// The version of the format, which follows.
-pub(crate) const VERSION: u16 = 3;
+pub(crate) const VERSION: u16 = 4;
 
 /// The bytes before a record's payload.
 const HEADER: usize = 9;
@@ -356,7 +356,7 @@ mod tests {
         let conn = ConnId::new(300);
         let room = RoomChoice::Named("lobby".parse().unwrap());
         let name = Some("ann".parse().unwrap());
-        let peer = Peer { entropy: Entropy::new(0x0102), claims: None };
+        let peer = Peer { entropy: Entropy::new(0x0102), claims: None, address: None };
         let events = [
             Event::Connect {
                 conn,
@@ -384,7 +384,7 @@ mod tests {
         write_mark(&mut bytes, Mark { events: 10_000, hash: u64::MAX });
         found.push(hex(&bytes));
         let expected = [
-            "2d000000888cc20201010180cab5ee0100ac0200000000000000000000000000000102000103616e6e02056c6f626279010104030201",
+            "2e0000008bd9c88407010180cab5ee0100ac020000000000000000000000000000010200000103616e6e02056c6f626279010104030201",
             "12000000b71167e5b3010180cab5ee0101ac020268690104030201",
             "0f000000aa775e2998010180cab5ee0102ac020104030201",
             "0f000000aae95e8354010180cab5ee0103ac020104030201",

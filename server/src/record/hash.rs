@@ -9,6 +9,7 @@
 //! | `Close` | 2; the connection, 8; the code, 2; 0 to flush, 1 to drop |
 //! | `Drained` | 3 |
 //! | `Verify` | 4; the connection, 8; the token's length, 8 |
+//! | `Refuse` | 5; the connection, 8; the refusal in its order, 1; the nanoseconds to wait, 8 |
 //!
 //! Their XXH3-64 is the answer's hash; its lower half stands behind the event, 1 in place of 0. An
 //! answer with commands makes the running hash the XXH3-64 of what it was before and the answer's
@@ -16,7 +17,7 @@
 
 use std::borrow::Cow;
 
-use roundtable::{Command, Queue};
+use roundtable::{Command, Queue, Refusal};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64;
@@ -91,6 +92,18 @@ fn write<'a>(command: &'a Command, mask: impl Fn(&'a str) -> Cow<'a, str>, out: 
             });
         }
         Command::Drained => out.push(3),
+        Command::Refuse { conn, refusal, retry_after } => {
+            out.push(5);
+            out.extend_from_slice(&conn.get().to_le_bytes());
+            out.push(match refusal {
+                Refusal::TooManyConnections => 0,
+                Refusal::TooFast => 1,
+                Refusal::TooManyAddresses => 2,
+                Refusal::TooManyUnverified => 3,
+            });
+            let nanos = u64::try_from(retry_after.as_nanos()).unwrap_or(u64::MAX);
+            out.extend_from_slice(&nanos.to_le_bytes());
+        }
         // The recording holds the token masked: it is the same length, and other bytes.
         Command::Verify { conn, token } => {
             out.push(4);
@@ -121,6 +134,8 @@ pub(crate) fn without_words(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use roundtable::{CloseCode, ConnId, Recipients};
 
     use super::*;
@@ -154,7 +169,16 @@ mod tests {
             except: None,
         };
         let send = |list: &[u64], text: &str| Command::Send { to: to(list), text: text.into() };
+        let refuse = |refusal, secs| {
+            let retry_after = Duration::from_secs(secs);
+            vec![Command::Refuse { conn: conn(1), refusal, retry_after }]
+        };
         let answers = [
+            refuse(Refusal::TooFast, 1),
+            refuse(Refusal::TooFast, 2),
+            refuse(Refusal::TooManyConnections, 1),
+            refuse(Refusal::TooManyAddresses, 1),
+            refuse(Refusal::TooManyUnverified, 1),
             vec![send(&[1, 2], "a")],
             vec![send(&[2, 1], "a")],
             vec![send(&[1, 2], "b")],

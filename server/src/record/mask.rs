@@ -9,7 +9,7 @@ use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 
 use roundtable::protocol::Frame;
-use roundtable::{Entropy, Ticket};
+use roundtable::{AddressKey, Entropy, Ticket};
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -158,6 +158,11 @@ impl Mask {
     pub(crate) fn secret(&self, secret: Entropy) -> Entropy {
         let half = |which: u8| u128::from(self.key.hash_one((secret.bits(), which)));
         Entropy::new(half(0) << 64 | half(1))
+    }
+
+    /// Where somebody connects from: equal addresses have equal masks.
+    pub(crate) fn address(&self, address: AddressKey) -> AddressKey {
+        AddressKey::new(self.key.hash_one(address))
     }
 
     /// A token or a ticket. A ticket stays one, of the same place; what is no string stays none.

@@ -171,7 +171,7 @@ impl<P: Parts> Tape<P> {
             },
         });
         for command in commands {
-            if let Command::Close { conn, .. } = command {
+            if let Command::Refuse { conn, .. } | Command::Close { conn, .. } = command {
                 self.lenient.remove(conn);
             }
         }
@@ -198,7 +198,8 @@ impl<P: Parts> Tape<P> {
                     self.lenient.insert(*conn);
                 }
                 let entropy = self.mask.secret(peer.entropy);
-                let peer = Peer { entropy, claims: peer.claims.clone() };
+                let address = peer.address.map(|address| self.mask.address(address));
+                let peer = Peer { entropy, claims: peer.claims.clone(), address };
                 let event = Event::Connect { conn: *conn, peer, greeting: greeting.clone() };
                 return (Cow::Owned(event), Text::Kept);
             }

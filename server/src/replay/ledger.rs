@@ -103,7 +103,7 @@ impl Ledger {
                         }
                     }
                 }
-                Command::Close { conn, .. } => {
+                Command::Refuse { conn, .. } | Command::Close { conn, .. } => {
                     self.flows.remove(conn);
                 }
                 Command::Ping { .. } | Command::Verify { .. } | Command::Drained => {}

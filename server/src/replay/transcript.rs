@@ -64,14 +64,16 @@ impl Filter {
         let is_of_conn = self.conns.is_empty()
             || match command {
                 Command::Send { to, .. } => to.iter().any(|conn| self.conns.contains(&conn)),
-                Command::Ping { conn }
+                Command::Refuse { conn, .. }
+                | Command::Ping { conn }
                 | Command::Verify { conn, .. }
                 | Command::Close { conn, .. } => self.conns.contains(conn),
                 Command::Drained => false,
             };
         let room = match command {
             Command::Send { text, .. } => room_of(text),
-            Command::Ping { .. }
+            Command::Refuse { .. }
+            | Command::Ping { .. }
             | Command::Verify { .. }
             | Command::Close { .. }
             | Command::Drained => None,
@@ -137,6 +139,9 @@ pub(super) fn command_line(command: &Command) -> String {
                 Queue::Drop => "drop",
             };
             format!("close {conn:?} {} {}, {queue}", code.number(), code.reason())
+        }
+        Command::Refuse { conn, refusal, retry_after } => {
+            format!("refuse {conn:?} {refusal:?}, retry after {retry_after:?}")
         }
         Command::Drained => "drained".to_owned(),
     }

@@ -54,7 +54,9 @@ pub fn compare<S: Source>(log: &mut Log<S>, config: Config) -> Result<Comparison
         recorded.play(entry)?;
         comparison.recorded.note(&recorded.commands);
         for command in &recorded.commands {
-            let Command::Close { conn, .. } = *command else { continue };
+            let (Command::Refuse { conn, .. } | Command::Close { conn, .. }) = *command else {
+                continue;
+            };
             if otherwise.ledger.stands(conn) {
                 comparison.spared.insert(conn);
                 otherwise.tell(at.max(Timestamp::ZERO), Event::Disconnect { conn });
@@ -76,7 +78,8 @@ impl Fates {
                 Command::Close { conn, code, .. } => {
                     self.closed.entry(code.number()).or_default().insert(*conn);
                 }
-                Command::Send { .. }
+                Command::Refuse { .. }
+                | Command::Send { .. }
                 | Command::Ping { .. }
                 | Command::Verify { .. }
                 | Command::Drained => {}

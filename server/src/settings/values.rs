@@ -86,6 +86,22 @@ impl fmt::Display for Origins {
     }
 }
 
+impl Value for bool {
+    const FORM: &'static str = "true|false";
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| "must be true or false".into())
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn to_toml(&self) -> toml::Value {
+        toml::Value::Boolean(*self)
+    }
+}
+
 impl Value for usize {
     const FORM: &'static str = "N";
 

@@ -86,13 +86,13 @@ fn what_is_no_recording_is_called_so() {
     let (shelf, _) = record(&day(), SECRETS);
     let mut bytes = shelf.part(0);
     let version = b"roundtable recording\n".len();
-    bytes[version] = 4;
-    assert_eq!(of(&bytes), "was written by a newer program: its format is 4, this program reads 3");
-    bytes[version] = 2;
-    assert_eq!(of(&bytes), "has the format 2, this program reads 3");
-    bytes[version] = 0;
-    assert_eq!(of(&bytes), "has the format 0, this program reads 3");
+    bytes[version] = 5;
+    assert_eq!(of(&bytes), "was written by a newer program: its format is 5, this program reads 4");
     bytes[version] = 3;
+    assert_eq!(of(&bytes), "has the format 3, this program reads 4");
+    bytes[version] = 0;
+    assert_eq!(of(&bytes), "has the format 0, this program reads 4");
+    bytes[version] = 4;
     bytes[200] ^= 1;
     assert_eq!(of(&bytes), "is damaged at byte 23: a checksum is wrong");
 }

@@ -66,7 +66,7 @@ fn entries(shelf: &Shelf) -> Vec<Event> {
 fn connect(number: u64, framing: Framing) -> Event {
     let room = RoomChoice::Named("lobby".parse().unwrap());
     let greeting = Greeting { name: None, room, framing };
-    let peer = Peer { entropy: Entropy::new(number.into()), claims: None };
+    let peer = Peer { entropy: Entropy::new(number.into()), claims: None, address: None };
     Event::Connect { conn: ConnId::new(number), peer, greeting }
 }
 

@@ -127,6 +127,7 @@ impl Audit {
     /// A new hub begins, which knows of no bans.
     pub(crate) fn restarted(&mut self) {
         self.moderation.bans.clear();
+        self.addresses.forget_all();
     }
 
     /// When the last ban ends.

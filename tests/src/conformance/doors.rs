@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::client::serve;
-use super::raw::{Raw, text, upgrade};
+use super::raw::{Raw, frame, text, upgrade};
 use super::{Client, Runtime, settings};
 
 /// Sends a whole request and reads the answer to its end.
@@ -94,6 +94,40 @@ pub fn a_head_that_is_too_long_or_late_is_refused(runtime: Runtime<'_>) {
     assert_eq!(status(&head), "431", "{head}");
     let (head, _) = late.answer();
     assert_eq!(status(&head), "408", "{head}");
+    server.shut();
+}
+
+/// So many connections of an address at a time, and so many new ones: others are told so before the
+/// upgrade, and nothing else, whatever they have said already.
+pub fn an_address_has_so_many_connections(runtime: Runtime<'_>) {
+    let mut settings = settings();
+    settings.limit_loopback = true;
+    settings.hub.address_connections = 2;
+    settings.hub.address_burst = 3;
+    settings.hub.address_per_minute = 1;
+    let server = serve(runtime, &settings);
+    let refused = |words: &str| {
+        let mut raw = Raw::connect(server.addr);
+        let ping = frame(0x89, true, b"are you there");
+        raw.write(&[upgrade("room=").as_bytes(), &ping, &text("hello")].concat());
+        let (head, body) = raw.answer();
+        assert_eq!(status(&head), "429", "{head}");
+        assert_eq!(String::from_utf8_lossy(&body), words);
+        let after = head.to_lowercase();
+        let after = after.lines().find_map(|line| line.strip_prefix("retry-after: "));
+        after.expect("when to try again").parse::<u64>().expect("seconds")
+    };
+    let mut ann = Client::connect(server.addr, "room=");
+    let mut bob = Client::connect(server.addr, "room=");
+    assert_eq!(refused("too many connections from your address\n"), 10);
+    ann.send(&json!({ "type": "bye" }));
+    assert_eq!(ann.closed().1, 1000);
+    let mut carl = Client::connect(server.addr, "room=");
+    let wait = refused("too many new connections from your address\n");
+    assert!((1..=60).contains(&wait), "{wait} s");
+    for client in [&mut bob, &mut carl] {
+        assert_eq!(client.ask(&json!({ "type": "ping", "id": 1 }))["type"], "pong");
+    }
     server.shut();
 }
 

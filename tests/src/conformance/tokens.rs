@@ -124,6 +124,27 @@ pub fn a_bad_token_is_refused_before_the_upgrade(runtime: Runtime<'_>) {
     server.shut();
 }
 
+/// Who shows no token is counted apart, before the upgrade, until a token comes.
+pub fn without_a_token_there_is_room_for_so_many(runtime: Runtime<'_>) {
+    let desk = Desk::new();
+    let mut settings = desk.settings(Auth::Optional);
+    settings.hub.max_unverified = 1;
+    let server = serve(runtime, &settings);
+    let mut eve = Client::connect(server.addr, "room=&name=eve");
+    let mut raw = Raw::connect(server.addr);
+    raw.write(upgrade("room=").as_bytes());
+    let (head, body) = raw.answer();
+    assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("Retry-After: 10"), "{head}");
+    assert_eq!(String::from_utf8_lossy(&body), "the server is full for who shows no token\n");
+    let token = desk.token(&["ann"]);
+    let ann = Client::connect(server.addr, &format!("room=&token={token}"));
+    assert_eq!(ann.welcome["user"], "ann");
+    let shown = eve.ask(&json!({ "type": "auth", "id": 1, "token": desk.token(&["bob"]) }));
+    assert_eq!(shown["user"], "bob", "{shown}");
+    Client::connect(server.addr, "room=&name=eve");
+    server.shut();
+}
+
 /// In a frame, one word says no, and where a token is needed that is the end.
 pub fn a_bad_token_in_a_frame_is_unauthorized(runtime: Runtime<'_>) {
     let desk = Desk::new();

@@ -91,6 +91,7 @@ impl Transcript {
                     told.commands.push(format!("close {} {queue:?}", code.number()));
                     told.is_closed = true;
                 }
+                Command::Refuse { .. } => panic!("loopback is held to no limit"),
                 Command::Ping { .. } | Command::Verify { .. } => {}
                 Command::Drained => self.drained += 1,
             }

@@ -176,7 +176,8 @@ impl Driver {
         let room = if who == 3 { RoomChoice::None } else { RoomChoice::Default };
         let name = format!("p{who}").parse().ok();
         let greeting = Greeting { name, room, ..Greeting::default() };
-        let peer = Peer { entropy: Entropy::new(self.connections.into()), claims: None };
+        let peer =
+            Peer { entropy: Entropy::new(self.connections.into()), claims: None, address: None };
         self.handle(Event::Connect { conn, peer, greeting });
     }
 
@@ -230,6 +231,7 @@ impl Driver {
                 self.people.remove(&who);
                 assert!(self.closed.insert(conn), "{conn:?} is closed twice");
             }
+            Command::Refuse { conn, .. } => panic!("{conn:?} comes from no address"),
             Command::Drained => panic!("nobody asked for a drain"),
         }
     }

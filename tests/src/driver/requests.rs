@@ -13,7 +13,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         if self.client(client).slot.is_some() {
             return;
         }
-        self.connect(client, &Greeting { room: RoomChoice::None, ..Greeting::default() });
+        self.connect(client, None, &Greeting { room: RoomChoice::None, ..Greeting::default() });
         // Every other time, so that coming back without a session is seen as well.
         if self.client(client).connects.is_multiple_of(2) {
             let (whose, stands) = (Whose::Own, Stands::Seen);

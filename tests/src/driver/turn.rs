@@ -41,6 +41,9 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         self.machine.handle(self.now, event.clone(), &mut commands);
         self.figures.events += u64::from(!matches!(event, Event::Flushed));
         self.commanded |= !commands.is_empty();
+        if let Event::Connect { conn, peer, .. } = event {
+            self.audit.entered(*conn, peer, &commands);
+        }
         let mut passed = false;
         for command in &commands {
             passed |= self.carry_out(command);
@@ -69,6 +72,11 @@ impl<M: Subject, O: Observer> Driver<M, O> {
     fn carry_out(&mut self, command: &Command) -> bool {
         assert!(!self.drained, "{command:?} after Drained");
         match command {
+            Command::Refuse { conn, .. } => {
+                let slot = self.named(*conn, command);
+                assert!(!self.audit.is_greeted(slot), "{command:?} after its welcome");
+                self.forget(slot);
+            }
             Command::Send { to, text } => return self.deliver(to, text, command),
             Command::Ping { conn } => {
                 let slot = self.named(*conn, command);

@@ -54,7 +54,7 @@ fn framed(kind: u8, mut rest: &[u8]) -> Vec<u8> {
         part: 0,
         so_far: Mark::default(),
     };
-    let mut file = b"roundtable recording\n\x01\x00".to_vec();
+    let mut file = b"roundtable recording\n\x04\x00".to_vec();
     record(&mut file, 0, &serde_json::to_vec(&head).expect("a head is JSON"));
     while let [kind, len, tail @ ..] = rest {
         let (body, next) = tail.split_at(usize::from(*len).min(tail.len()));

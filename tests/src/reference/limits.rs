@@ -16,6 +16,11 @@ impl Rate {
         let nanos_each = 1_000_000_000_u64.div_ceil(u64::from(per_second));
         Self { burst: u64::from(burst), nanos_each }
     }
+
+    pub(crate) fn per_minute(burst: u32, per_minute: u32) -> Self {
+        let nanos_each = 60_000_000_000_u64.div_ceil(u64::from(per_minute));
+        Self { burst: u64::from(burst), nanos_each }
+    }
 }
 
 /// What was taken and is not paid off.
@@ -33,6 +38,11 @@ impl Bucket {
         self.at = now;
         let wanted = self.debt_nanos + tokens * rate.nanos_each;
         Duration::from_nanos(wanted.saturating_sub(rate.burst * rate.nanos_each))
+    }
+
+    /// How long it takes to pay off everything.
+    pub(crate) fn owed(&mut self, now: Timestamp) -> Duration {
+        self.wait(now, Rate { burst: 0, nanos_each: 0 }, 0)
     }
 
     /// Owes as much as the other one, if that owes more.

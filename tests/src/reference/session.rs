@@ -1,6 +1,6 @@
 //! Sessions of the reference: names, and who comes back. It does not know what is said in rooms.
 
-use roundtable::{Auth, Claims, CloseCode, ConnId, Framing, Name, Timestamp};
+use roundtable::{AddressKey, Auth, Claims, CloseCode, ConnId, Framing, Name, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::Reference;
@@ -12,6 +12,8 @@ use super::token::Shown;
 pub(super) struct Session {
     /// Its connection, or the last one.
     pub(super) conn: ConnId,
+    /// Where that comes from.
+    pub(super) address: Option<AddressKey>,
     pub(super) ticket: String,
     /// When its connection was lost, if it was.
     pub(super) lost_at: Option<Timestamp>,
@@ -50,6 +52,7 @@ impl Session {
     pub(super) fn new(conn: ConnId, ticket: String, user: String, framing: Framing) -> Self {
         Self {
             conn,
+            address: None,
             ticket,
             lost_at: None,
             is_given_up: false,
@@ -187,6 +190,7 @@ impl Reference {
         let (now, conn) = (self.now, mine.conn);
         let session = &mut self.sessions[back];
         (session.conn, session.lost_at, session.is_given_up) = (conn, None, false);
+        session.address = mine.address;
         session.framing = mine.framing;
         session.messages.share(mine.messages, now);
         session.bytes.share(mine.bytes, now);

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use expect_test::Expect;
 use roundtable::{
-    AdminAction, Claims, Command, Config, ConnId, Entropy, Event, Framing, Grant, Greeting, Hub,
-    Origin, Peer, Queue, RoomChoice, Timestamp, Verdict, frame_len,
+    AddressKey, AdminAction, Claims, Command, Config, ConnId, Entropy, Event, Framing, Grant,
+    Greeting, Hub, Origin, Peer, Queue, RoomChoice, Timestamp, Verdict, frame_len,
 };
 use serde_json::Value;
 
@@ -180,7 +180,7 @@ impl World {
     fn connect(&mut self, name: &str, wishes: &[&str]) {
         self.connections += 1;
         let conn = ConnId::new(self.connections);
-        let mut claims = None;
+        let (mut claims, mut address) = (None, None);
         let mut greeting = Greeting { name: name.parse().ok(), ..Greeting::default() };
         for wish in wishes {
             match wish.split_once('=') {
@@ -193,6 +193,9 @@ impl World {
                     let words: Vec<&str> = [user].into_iter().chain(can).collect();
                     claims = Some(Box::new(claims_of(&words)));
                 }
+                Some(("from", number)) => {
+                    address = Some(AddressKey::new(number.parse().expect("a number")));
+                }
                 Some(("can", _)) => {}
                 Some(("name", "")) => greeting.name = None,
                 Some(("name", called)) => greeting.name = called.parse().ok(),
@@ -201,7 +204,7 @@ impl World {
         }
         let person = Socket::new(conn);
         self.people.insert(name.to_owned(), person);
-        let peer = Peer { entropy: Entropy::new(self.connections.into()), claims };
+        let peer = Peer { entropy: Entropy::new(self.connections.into()), claims, address };
         self.handle(Event::Connect { conn, peer, greeting });
     }
 
@@ -251,6 +254,11 @@ impl World {
                 let dropped = if queue == Queue::Drop { ", dropping" } else { "" };
                 self.people.remove(&name);
                 format!("close {name} {} {}{dropped}", code.number(), code.reason())
+            }
+            Command::Refuse { conn, refusal, retry_after } => {
+                let name = self.name(conn).to_owned();
+                self.people.remove(&name);
+                format!("refuse {name} {refusal:?}, retry after {retry_after:?}")
             }
             Command::Drained => "drained".to_owned(),
         }

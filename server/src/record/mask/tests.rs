@@ -27,7 +27,8 @@ fn answers(
         let room = RoomChoice::Named("lobby".parse().unwrap());
         let greeting = Greeting { name: None, room, framing };
         let conn = ConnId::new(number);
-        let peer = Peer { entropy: secret(Entropy::new(number.into())), claims: None };
+        let peer =
+            Peer { entropy: secret(Entropy::new(number.into())), claims: None, address: None };
         hub.handle(Timestamp::ZERO, Event::Connect { conn, peer, greeting }, &mut commands);
     }
     commands.clear();
@@ -201,7 +202,8 @@ fn return_of(
     let mut hub = Hub::new(Config::default(), origin).unwrap();
     let [lost, back] = [ConnId::new(1), ConnId::new(2)];
     let connect = |conn: ConnId, room| {
-        let peer = Peer { entropy: secret(Entropy::new(conn.get().into())), claims: None };
+        let peer =
+            Peer { entropy: secret(Entropy::new(conn.get().into())), claims: None, address: None };
         let greeting = Greeting { room, ..Greeting::default() };
         Event::Connect { conn, peer, greeting }
     };

@@ -198,7 +198,9 @@ impl World {
                         self.down.push_back(Down::Close(code.number()));
                     }
                 }
-                Command::Verify { .. } | Command::Drained => panic!("{command:?}"),
+                Command::Refuse { .. } | Command::Verify { .. } | Command::Drained => {
+                    panic!("{command:?}")
+                }
             }
         }
     }
