@@ -86,7 +86,7 @@ pub struct Measurement {
     pub rss_peak_bytes: u64,
     /// What each connection added.
     pub rss_per_connection_bytes: f64,
-    /// What the kernel holds for those that never read, on both sides, at the end of the window.
+    /// What the kernel holds for those that never read, on both sides, at the most in the window.
     pub slow_socket_bytes: Option<u64>,
     /// Upgrades with greetings in a second: of visitors, or of everybody at the beginning.
     pub handshakes_per_second: f64,

@@ -1,9 +1,10 @@
 //! Pages of a log, to the byte: how much a newcomer, a reader that comes back and a `history` are
-//! given. This file does not know logs.
+//! given; and what may be queued for all of them. This file does not know logs.
 
-use roundtable::Config;
+use roundtable::{Config, ConnId, Event};
 use serde_json::{Value, json};
 
+use crate::generator::Limits;
 use crate::table::Table;
 
 /// Entries of one length in a room.
@@ -70,4 +71,25 @@ fn what_is_queued_for_others_takes_from_the_budget_no_more_than_itself() {
         table.fill(conn, 200_000);
     }
     assert_eq!(places(&history(&mut table, 1, SAID)["items"]).len(), SAID);
+}
+
+#[test]
+fn what_is_queued_may_use_the_budget_up_and_not_a_byte_more() {
+    let config = Limits::Tiny.config();
+    let config = Config { message_burst: 100_000, byte_burst: u32::MAX - 1, ..config };
+    for (more, closed) in [(0, vec![]), (1, vec![json!(4003)])] {
+        let mut table = Table::new(config.clone());
+        let queued = [(1, 4000), (2, config.budget_bytes - 4000 + more)];
+        for (conn, bytes) in queued {
+            table.connect(conn);
+            table.fill(conn, bytes);
+        }
+        table.tell(1, Event::Flushed);
+        for (conn, bytes) in queued {
+            table.tell(1, Event::Backlog { conn: ConnId::new(conn), bytes });
+        }
+        // Whoever has most queued goes.
+        let told = table.tell(1, Event::Flushed);
+        assert_eq!(told.into_iter().filter(Value::is_number).collect::<Vec<_>>(), closed);
+    }
 }

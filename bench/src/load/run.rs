@@ -2,6 +2,9 @@
 //! nowhere below.
 
 use std::io;
+use std::net::SocketAddr;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -30,6 +33,9 @@ const SETTLE: Duration = Duration::from_secs(1);
 
 /// How often it is looked at how far things are.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// How often it is asked what the kernel holds.
+const WATCH: Duration = Duration::from_secs(1);
 
 /// The share of the window that the generator runs, or wants to, when it has no time left.
 const SATURATED: f64 = 0.95;
@@ -101,6 +107,32 @@ struct Seen {
     kernel: Option<u64>,
 }
 
+/// A look now and then at what the kernel holds for some connections, beside the load.
+struct Watch {
+    stop: Sender<()>,
+    most: JoinHandle<Option<u64>>,
+}
+
+impl Watch {
+    fn start(ends: Vec<SocketAddr>) -> Self {
+        let (stop, stopped) = mpsc::channel();
+        let most = thread::spawn(move || {
+            let mut most = None;
+            while stopped.recv_timeout(WATCH) == Err(RecvTimeoutError::Timeout) {
+                most = most.max(process::socket_bytes(&ends));
+            }
+            most
+        });
+        Self { stop, most }
+    }
+
+    /// The most that was seen, if anything could be.
+    fn end(self) -> Option<u64> {
+        drop(self.stop);
+        self.most.join().ok().flatten()
+    }
+}
+
 /// What connecting everybody cost.
 struct Connected {
     memory: Memory,
@@ -151,11 +183,13 @@ impl Run {
         let start = self.crowd.now();
         let end = start + self.work.lasting;
         self.crowd.tally.measure(start, end);
+        // They are closed after a while: the most that was held counts.
+        let slow = self.crowd.slow_ends();
+        let watch = (!slow.is_empty()).then(|| Watch::start(slow));
         self.work_until(schedule, end)?;
         let to = Look::take(self.pid)?;
+        let kernel = watch.and_then(Watch::end);
         let visits = self.crowd.visits.greeted - greeted;
-        let slow = self.crowd.slow_ends();
-        let kernel = (!slow.is_empty()).then(|| process::socket_bytes(&slow)).flatten();
         Ok(Seen { from, to, offered: self.sent - sent, visits, kernel })
     }
 
