@@ -71,8 +71,9 @@ fn stop_on_signals(stopper: Stopper) -> std::io::Result<()> {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 _ if is_stopping => std::process::exit(1),
                 _ => {
-                    stopper.stop();
+                    // First, as the process may end right behind the stop.
                     supervisor::stopping();
+                    stopper.stop();
                     is_stopping = true;
                 }
             }

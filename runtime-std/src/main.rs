@@ -59,8 +59,9 @@ fn stop_on_signals(stopper: Stopper) -> std::io::Result<()> {
                 SIGHUP => stopper.reload(),
                 _ if is_stopping => std::process::exit(1),
                 _ => {
-                    stopper.stop();
+                    // First, as the process may end right behind the stop.
                     supervisor::stopping();
+                    stopper.stop();
                     is_stopping = true;
                 }
             }
