@@ -5,18 +5,19 @@
 //! handed over: what the socket does not take at once stands in the [`Outbox`].
 
 use std::cell::RefCell;
-use std::io::{self, ErrorKind, IoSlice, Write as _};
+use std::io::{self, ErrorKind, IoSlice};
 use std::iter;
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 
 use roundtable::{ConnId, Queue, Timestamp};
 use roundtable_server::{Frame, Outbox};
-use smol::Async;
+
+use crate::stream::Stream;
 
 /// One upgraded connection.
 pub(crate) struct Conn {
     pub(crate) id: ConnId,
-    pub(crate) socket: Async<TcpStream>,
+    pub(crate) stream: Stream,
     sending: RefCell<Sending>,
 }
 
@@ -51,9 +52,9 @@ enum Verdict {
 impl Conn {
     /// A connection whose upgrade is granted, with the answer that says so: it goes along with what
     /// is written first.
-    pub(crate) fn new(id: ConnId, socket: Async<TcpStream>, head: Vec<u8>) -> Self {
+    pub(crate) fn new(id: ConnId, stream: Stream, head: Vec<u8>) -> Self {
         let sending = Sending { head: head.into(), ..Sending::default() };
-        Self { id, socket, sending: sending.into() }
+        Self { id, stream, sending: sending.into() }
     }
 
     /// Hands the socket a turn's frames in as few writes as can be, and queues what it does not take.
@@ -115,33 +116,33 @@ impl Conn {
         let sending = &mut *self.sending.borrow_mut();
         if !sending.is_broken && sending.verdict != Verdict::Awaited {
             let Sending { head, outbox, .. } = sending;
-            let written = if outbox.is_empty() && !head.is_empty() {
-                self.write_head(head, &[]).map(|_none| ()).or_else(is_for_later)
+            let written = if outbox.is_empty() {
+                let written = if head.is_empty() {
+                    self.stream.flush()
+                } else {
+                    self.write_head(head, &[]).map(|_none| ())
+                };
+                written.or_else(is_for_later)
             } else {
                 outbox.flush(|slices| self.write(head, slices))
             };
             self.note(sending, &written);
-            if sending.verdict == Verdict::Refused && sending.head.is_empty() {
+            let is_answered = sending.head.is_empty() && self.stream.is_flushed();
+            if sending.verdict == Verdict::Refused && is_answered {
                 // One that the peer has reset is down already.
-                let _down_already = self.socket.get_ref().shutdown(Shutdown::Write);
+                let _down_already = self.stream.end();
             }
         }
     }
 
     /// Writes `slices`, behind what is left of the head, and returns how much of them was taken.
     fn write(&self, head: &mut Box<[u8]>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut socket = self.socket.get_ref();
-        match slices {
-            _ if !head.is_empty() => self.write_head(head, slices),
-            // One frame is the usual case, and `send` is cheaper than `writev`.
-            [frame] => socket.write(frame),
-            _ => socket.write_vectored(slices),
-        }
+        if head.is_empty() { self.stream.write(slices) } else { self.write_head(head, slices) }
     }
 
     fn write_head(&self, head: &mut Box<[u8]>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let all: Vec<_> = iter::once(IoSlice::new(head)).chain(slices.iter().copied()).collect();
-        let taken = self.socket.get_ref().write_vectored(&all)?;
+        let taken = self.stream.write(&all)?;
         let of_head = taken.min(head.len());
         *head = head[of_head..].into();
         // A socket that took no more than the head takes nothing of the rest now.
@@ -162,7 +163,8 @@ impl Conn {
     /// Whether nothing waits for the socket.
     pub(crate) fn is_flushed(&self) -> bool {
         let sending = self.sending.borrow();
-        sending.is_broken || (sending.head.is_empty() && sending.outbox.is_empty())
+        let is_empty = sending.head.is_empty() && sending.outbox.is_empty();
+        sending.is_broken || (is_empty && self.stream.is_flushed())
     }
 
     /// Whether somebody must now begin to wait for the socket.
@@ -218,7 +220,7 @@ impl Conn {
     /// Ends both directions of the socket: whoever waits for it goes on, and finds it ended.
     pub(crate) fn shut_down(&self) {
         // One that the peer has reset is down already.
-        let _down_already = self.socket.get_ref().shutdown(Shutdown::Both);
+        let _down_already = self.stream.socket.get_ref().shutdown(Shutdown::Both);
     }
 }
 

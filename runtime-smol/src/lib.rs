@@ -25,6 +25,7 @@ mod deliveries;
 mod driver;
 mod reader;
 mod shard;
+mod stream;
 mod table;
 mod turn;
 
@@ -38,6 +39,7 @@ use std::thread;
 
 use roundtable::{Event, Machine, RunAhead};
 use roundtable_server::auth::{Guarded, Tokens};
+use roundtable_server::tls::Tls;
 use roundtable_server::{Door, Readiness, Settings};
 use smol::channel::{self, Receiver, Sender};
 use smol::{Async, future};
@@ -87,6 +89,7 @@ pub struct Stopper {
     signals: Sender<Signal>,
     events: Sender<Vec<Event>>,
     tokens: Option<Arc<Tokens>>,
+    tls: Option<Arc<Tls>>,
 }
 
 /// What all threads of a server read.
@@ -94,6 +97,7 @@ struct Shared {
     settings: Settings,
     door: Door,
     tokens: Option<Arc<Tokens>>,
+    tls: Option<Arc<Tls>>,
     clock: Clock,
     is_draining: Arc<AtomicBool>,
     /// Whether the hub's loop has come to its end, and not to grief.
@@ -134,8 +138,9 @@ impl Server {
         let is_draining = Arc::default();
         // Nothing is ever sent: it is closed.
         let (door, closed) = channel::bounded(1);
+        let (tokens, tls) = (None, None);
         let stopper =
-            Stopper { is_draining, door, signals: sender, events: events_in, tokens: None };
+            Stopper { is_draining, door, signals: sender, events: events_in, tokens, tls };
         let (is_inherited, settings) = (false, settings.clone());
         Self { listener, is_inherited, settings, shards, stopper, closed, signals, events }
     }
@@ -144,6 +149,13 @@ impl Server {
     #[must_use]
     pub fn with_tokens(mut self, tokens: Arc<Tokens>) -> Self {
         self.stopper.tokens = Some(tokens);
+        self
+    }
+
+    /// Speaks TLS, and nothing else.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Arc<Tls>) -> Self {
+        self.stopper.tls = Some(tls);
         self
     }
 
@@ -185,12 +197,14 @@ impl Server {
             signals,
             events,
         } = self;
-        let Stopper { is_draining, signals: signals_in, events: events_in, tokens, .. } = stopper;
+        let Stopper { is_draining, signals: signals_in, events: events_in, tokens, tls, .. } =
+            stopper;
         let mut machine = Guarded::new(machine, tokens.clone());
         let listener = Async::new(listener)?;
         let shared = Arc::new(Shared {
             door: Door::new(&settings, tokens.clone()),
             tokens,
+            tls,
             clock: Clock::start(),
             is_draining,
             is_drained: AtomicBool::new(false),
@@ -242,8 +256,12 @@ impl Stopper {
         }
     }
 
-    /// Reads the keys and the revocations again, on this thread. Whoever is revoked is sent away.
+    /// Reads the certificate, the keys and the revocations again, on this thread. Whoever is revoked is
+    /// sent away.
     pub fn reload(&self) {
+        if let Some(tls) = &self.tls {
+            tls.reload();
+        }
         let revoked = self.tokens.as_ref().map(|tokens| tokens.reload()).unwrap_or_default();
         if !revoked.is_empty() {
             let events = revoked.into_iter().map(|action| Event::Admin { action }).collect();
@@ -253,8 +271,8 @@ impl Stopper {
     }
 
     /// Whether there is anything to read again.
-    pub fn has_keys(&self) -> bool {
-        self.tokens.is_some()
+    pub fn has_files(&self) -> bool {
+        self.tokens.is_some() || self.tls.is_some()
     }
 }
 

@@ -41,12 +41,17 @@ fn serve(mut settings: Settings, recording: Option<Recording>) -> ExitCode {
         Ok(None) => server,
         Err(code) => return code,
     };
+    let server = match cli::tls(&settings) {
+        Ok(Some(tls)) => server.with_tls(tls),
+        Ok(None) => server,
+        Err(code) => return code,
+    };
     let machine = match cli::machine(&settings, recording) {
         Ok(machine) => machine,
         Err(code) => return code,
     };
     let end = stop_on_signals(server.stopper()).and_then(|()| {
-        cli::announce(server.local_addr()?);
+        cli::announce(&settings, server.local_addr()?);
         server.run(machine)
     });
     match end {
@@ -55,11 +60,11 @@ fn serve(mut settings: Settings, recording: Option<Recording>) -> ExitCode {
     }
 }
 
-/// The first Ctrl-C or SIGTERM drains, the second ends the process at once. SIGHUP has the keys read
-/// again; where there are none, it ends the process, as it does by itself.
+/// The first Ctrl-C or SIGTERM drains, the second ends the process at once. SIGHUP has the keys
+/// and the certificate read again; where there are none, it ends the process, as it does by itself.
 fn stop_on_signals(stopper: Stopper) -> std::io::Result<()> {
     let mut signals = Signals::new([Signal::Int, Signal::Term])?;
-    if stopper.has_keys() {
+    if stopper.has_files() {
         signals.add_signals([Signal::Hup])?;
     }
     let wait = async move {
@@ -71,9 +76,8 @@ fn stop_on_signals(stopper: Stopper) -> std::io::Result<()> {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 _ if is_stopping => std::process::exit(1),
                 _ => {
-                    // First, as the process may end right behind the stop.
-                    supervisor::stopping();
                     stopper.stop();
+                    supervisor::stopping();
                     is_stopping = true;
                 }
             }

@@ -2,9 +2,9 @@
 //! know the hub, and writes only through the connection.
 
 use std::future::{Future, poll_fn};
-use std::io::{self, Write as _};
+use std::io::{self, IoSlice};
 use std::mem;
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -19,7 +19,8 @@ use tracing::{debug, error};
 use crate::accept::Admitted;
 use crate::clock::timer;
 use crate::conn::Conn;
-use crate::shard::{Shard, Taken};
+use crate::shard::Shard;
+use crate::stream::{Stream, Taken};
 
 /// An upgrade that the door grants.
 struct Upgrade {
@@ -72,9 +73,11 @@ pub(crate) type Waiting<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 ///
 /// Its phases are boxed, so that an idle connection does not keep the room that others need.
 pub(crate) async fn serve(shard: Rc<Shard>, Admitted { socket, place: _place }: Admitted) {
-    let greeted = guarded(Box::pin(greet(&shard, &socket))).await;
+    let layer = shard.shared.tls.as_ref().map(|tls| tls.layer());
+    let stream = Stream::new(socket, layer);
+    let greeted = guarded(Box::pin(greet(&shard, &stream))).await;
     let Some(mut upgrade) = greeted.flatten() else { return };
-    let seat = shard.seat(socket, mem::take(&mut upgrade.response));
+    let seat = shard.seat(stream, mem::take(&mut upgrade.response));
     let conn = &seat.conn;
     debug!(conn = conn.id.get(), "connected");
     let end = guarded(Box::pin(converse(&shard, conn, upgrade))).await;
@@ -87,7 +90,9 @@ pub(crate) async fn serve(shard: Rc<Shard>, Admitted { socket, place: _place }: 
     match end {
         Some(End::Answered(frame)) => {
             Box::pin(take_leave(&shard, conn, parting, frame)).await;
-            if !conn.is_flushed() {
+            if conn.is_flushed() {
+                conn.stream.take_leave();
+            } else {
                 Box::pin(part(&shard, conn)).await;
             }
         }
@@ -131,13 +136,13 @@ pub(crate) fn tell<'a>(shard: &'a Shard, conn: &Conn, event: Event) -> Option<Wa
 }
 
 /// Reads the request, and answers it unless it is granted.
-async fn greet(shard: &Shard, socket: &Async<TcpStream>) -> Option<Box<Upgrade>> {
+async fn greet(shard: &Shard, stream: &Stream) -> Option<Box<Upgrade>> {
     let wire = &shard.shared.settings.wire;
     let late = async {
         Timer::after(wire.head_timeout).await;
         Ok(Request::Answer(Door::timeout_answer()))
     };
-    let request = future::or(request(shard, socket), late).await;
+    let request = future::or(request(shard, stream), late).await;
     let answer = match request.ok()? {
         Request::Upgrade(upgrade) => return Some(upgrade),
         Request::Answer(answer) => answer,
@@ -146,32 +151,37 @@ async fn greet(shard: &Shard, socket: &Async<TcpStream>) -> Option<Box<Upgrade>>
         Timer::after(wire.head_timeout).await;
         Err(io::ErrorKind::TimedOut.into())
     };
-    future::or(write_all(socket, &answer), late).await.ok()?;
+    future::or(write_all(stream, &answer), late).await.ok()?;
     let late = async {
         Timer::after(wire.close_timeout).await;
     };
-    future::or(hang_up(shard, socket), late).await;
+    future::or(hang_up(shard, stream), late).await;
     None
 }
 
 /// Reads until the door says what the request comes to.
-async fn request(shard: &Shard, socket: &Async<TcpStream>) -> io::Result<Request> {
+async fn request(shard: &Shard, stream: &Stream) -> io::Result<Request> {
     let mut head = Vec::new();
     loop {
         // Most clients have asked by the time that they are accepted.
-        match shard.read(socket, |bytes| head.extend_from_slice(bytes))? {
+        match shard.read(stream, |bytes| head.extend_from_slice(bytes))? {
             Taken::End => return Err(io::ErrorKind::UnexpectedEof.into()),
             Taken::Nothing => {
-                readable(socket).await;
+                readable(&stream.socket).await;
                 continue;
             }
             Taken::Some | Taken::Budget => {}
+        }
+        // The answers of a handshake.
+        if !stream.is_flushed() {
+            write_all(stream, &[]).await?;
         }
         match shard.shared.door.knock(shard.shared.readiness(), &head) {
             Knock::More => {}
             Knock::Answer(answer) => return Ok(Request::Answer(answer)),
             Knock::Upgrade { response, greeting, claims, consumed } => {
-                let (behind, from) = (head.split_off(consumed), socket.get_ref().peer_addr()?);
+                let from = stream.socket.get_ref().peer_addr()?;
+                let behind = head.split_off(consumed);
                 let upgrade = Upgrade { response, greeting, claims, from, behind };
                 return Ok(Request::Upgrade(Box::new(upgrade)));
             }
@@ -180,11 +190,18 @@ async fn request(shard: &Shard, socket: &Async<TcpStream>) -> io::Result<Request
 }
 
 /// Writes an answer before there is anybody else who could write.
-async fn write_all(socket: &Async<TcpStream>, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match socket.get_ref().write(bytes) {
+async fn write_all(stream: &Stream, mut bytes: &[u8]) -> io::Result<()> {
+    while !(bytes.is_empty() && stream.is_flushed()) {
+        let written = if bytes.is_empty() {
+            stream.flush().map(|()| 0)
+        } else {
+            stream.write(&[IoSlice::new(bytes)])
+        };
+        match written {
             Ok(len) => bytes = &bytes[len..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.writable().await?,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                stream.socket.writable().await?;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -216,12 +233,12 @@ async fn converse(shard: &Rc<Shard>, conn: &Rc<Conn>, upgrade: Box<Upgrade>) -> 
         match (taken, codec.deadline()) {
             // There may be more, but it is the others' turn.
             (Taken::Budget, _) => future::yield_now().await,
-            (_, None) => readable(&conn.socket).await,
+            (_, None) => readable(&conn.stream.socket).await,
             (_, deadline) => {
                 let late = async {
                     timer(clock, deadline).await;
                 };
-                Box::pin(future::or(readable(&conn.socket), late)).await;
+                Box::pin(future::or(readable(&conn.stream.socket), late)).await;
             }
         }
         inputs = shard.inputs.take();
@@ -230,10 +247,14 @@ async fn converse(shard: &Rc<Shard>, conn: &Rc<Conn>, upgrade: Box<Upgrade>) -> 
             continue;
         }
         let feed = |bytes: &[u8]| codec.feed(clock.now(), bytes, &mut inputs);
-        taken = match shard.read(&conn.socket, feed) {
+        taken = match shard.read(&conn.stream, feed) {
             Ok(Taken::End) | Err(_) => return End::Gone,
             Ok(taken) => taken,
         };
+        if !conn.stream.is_flushed() {
+            conn.flush();
+            shard.flush_later(conn);
+        }
     }
 }
 
@@ -270,25 +291,25 @@ async fn part(shard: &Shard, conn: &Conn) {
     };
     let flushed = async {
         while !conn.is_flushed() {
-            if conn.socket.writable().await.is_err() {
+            if conn.stream.socket.writable().await.is_err() {
                 return;
             }
             conn.flush();
         }
-        hang_up(shard, &conn.socket).await;
+        hang_up(shard, &conn.stream).await;
     };
     future::or(flushed, late).await;
 }
 
 /// Ends the writing direction, and reads until the peer ends the other one: closing a socket with
 /// unread bytes resets it, and the peer might lose what it was sent last.
-async fn hang_up(shard: &Shard, socket: &Async<TcpStream>) {
-    if socket.get_ref().shutdown(Shutdown::Write).is_err() {
+async fn hang_up(shard: &Shard, stream: &Stream) {
+    if stream.end().is_err() {
         return;
     }
     loop {
-        readable(socket).await;
-        if !matches!(shard.read(socket, |_| ()), Ok(taken) if taken != Taken::End) {
+        readable(&stream.socket).await;
+        if !matches!(shard.read(stream, |_| ()), Ok(taken) if taken != Taken::End) {
             return;
         }
     }

@@ -4,8 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::io::{self, Read as _};
-use std::net::TcpStream;
+use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,7 +12,7 @@ use std::sync::atomic::Ordering;
 use roundtable::{CloseCode, ConnId, Event, Queue, Timestamp, Verdict};
 use roundtable_server::{Frame, Input, frame};
 use smol::channel::{Receiver, Sender, bounded};
-use smol::{Async, LocalExecutor, Timer, future};
+use smol::{LocalExecutor, Timer, future};
 use tracing::debug;
 
 use crate::Shared;
@@ -24,6 +23,7 @@ use crate::conn::Conn;
 use crate::deliveries::Deliveries;
 use crate::driver::Signal;
 use crate::reader;
+use crate::stream::{Buffers, Stream, Taken};
 use crate::table::{Table, shard_of};
 use crate::turn::{Slot, Turn};
 
@@ -51,8 +51,8 @@ pub(crate) struct Shard {
     /// Weak, since the executor owns the tasks and the tasks share this.
     executor: Weak<LocalExecutor<'static>>,
     table: RefCell<Table<Rc<Conn>>>,
-    /// The read buffer of all connections.
-    buffer: RefCell<Box<[u8]>>,
+    /// The read buffers of all connections.
+    buffers: RefCell<Buffers>,
     /// Those with a level that the hub has not been told yet.
     untold: RefCell<Vec<ConnId>>,
     signals: Sender<Signal>,
@@ -62,19 +62,6 @@ pub(crate) struct Shard {
     emptied: Sender<()>,
     /// Those that wait to say their last word until the machine has said its own.
     parting: RefCell<BTreeMap<ConnId, Sender<()>>>,
-}
-
-/// What one read of a socket came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
-    /// Nothing has come.
-    Nothing,
-    /// Some bytes have come, and likely no more.
-    Some,
-    /// The read budget is used up.
-    Budget,
-    /// The peer has ended its direction.
-    End,
 }
 
 /// Tells the hub's loop when a shard panics.
@@ -100,7 +87,7 @@ pub(crate) fn run(start: Start) {
         index: start.index,
         executor: Rc::downgrade(&executor),
         table: RefCell::new(Table::new(start.index)),
-        buffer: RefCell::new(vec![0; start.shared.settings.wire.read_budget].into()),
+        buffers: Buffers::new(start.shared.settings.wire.read_budget).into(),
         untold: RefCell::default(),
         batch: start.batch,
         signals: start.signals,
@@ -256,32 +243,16 @@ impl Shard {
 
     /// Takes in a connection whose upgrade is granted, if the hub does not refuse it, with the answer
     /// that says so.
-    pub(crate) fn seat(self: &Rc<Self>, socket: Async<TcpStream>, head: Vec<u8>) -> Seat {
+    pub(crate) fn seat(self: &Rc<Self>, stream: Stream, head: Vec<u8>) -> Seat {
         let mut table = self.table.borrow_mut();
-        let id = table.insert(|id| Rc::new(Conn::new(id, socket, head)));
+        let id = table.insert(|id| Rc::new(Conn::new(id, stream, head)));
         let conn = Rc::clone(table.get(id).expect("it was put in"));
         Seat { shard: Rc::clone(self), conn }
     }
 
-    /// Reads once from a socket, within the read budget. No more than this holds the buffer.
-    pub(crate) fn read(
-        &self,
-        socket: &Async<TcpStream>,
-        take: impl FnOnce(&[u8]),
-    ) -> io::Result<Taken> {
-        let mut buffer = self.buffer.borrow_mut();
-        loop {
-            return match socket.get_ref().read(&mut buffer) {
-                Ok(0) => Ok(Taken::End),
-                Ok(len) => {
-                    take(&buffer[..len]);
-                    Ok(if len < buffer.len() { Taken::Some } else { Taken::Budget })
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Taken::Nothing),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => Err(error),
-            };
-        }
+    /// Reads once from a socket, within the read budget. No more than this holds the buffers.
+    pub(crate) fn read(&self, stream: &Stream, take: impl FnOnce(&[u8])) -> io::Result<Taken> {
+        stream.read(&mut self.buffers.borrow_mut(), take)
     }
 
     /// Answers a ping.
@@ -303,7 +274,7 @@ impl Shard {
     }
 
     /// Starts a task that waits for the socket, if it is full and none is there yet.
-    fn flush_later(self: &Rc<Self>, conn: &Rc<Conn>) {
+    pub(crate) fn flush_later(self: &Rc<Self>, conn: &Rc<Conn>) {
         if conn.wants_waiting() {
             self.spawn(Rc::clone(self).write_on(Rc::clone(conn)));
         }
@@ -321,7 +292,7 @@ impl Shard {
                 break;
             }
             let writable = async {
-                if conn.socket.writable().await.is_err() {
+                if conn.stream.socket.writable().await.is_err() {
                     conn.shut_down();
                 }
             };

@@ -23,7 +23,7 @@ const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 fn main() -> io::Result<()> {
     let settings = Settings::default();
     let listener = TcpListener::bind(settings.listen)?;
-    cli::announce(listener.local_addr()?);
+    cli::announce(&settings, listener.local_addr()?);
     serve(Poll::new()?, listener, &settings)
 }
 

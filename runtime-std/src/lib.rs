@@ -27,6 +27,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use roundtable::{Event, Machine};
 use roundtable_server::auth::{Guarded, Tokens};
+use roundtable_server::tls::Tls;
 use roundtable_server::{Door, Readiness, Settings};
 use socket2::{Domain, Socket, Type};
 
@@ -46,6 +47,7 @@ pub struct Server {
     is_draining: Arc<AtomicBool>,
     settings: Settings,
     tokens: Option<Arc<Tokens>>,
+    tls: Option<Arc<Tls>>,
     notes: SyncSender<Note>,
     inbox: Receiver<Note>,
 }
@@ -56,6 +58,7 @@ pub struct Stopper {
     is_draining: Arc<AtomicBool>,
     notes: SyncSender<Note>,
     tokens: Option<Arc<Tokens>>,
+    tls: Option<Arc<Tls>>,
 }
 
 /// What every thread of a server knows.
@@ -64,6 +67,7 @@ struct Shared {
     settings: Settings,
     door: Door,
     tokens: Option<Arc<Tokens>>,
+    tls: Option<Arc<Tls>>,
     clock: Clock,
     is_draining: Arc<AtomicBool>,
 }
@@ -95,14 +99,20 @@ impl Server {
     fn new(listener: TcpListener, settings: &Settings) -> Self {
         let (notes, inbox) = sync_channel(settings.wire.event_queue);
         let (is_inherited, is_draining) = (false, Arc::default());
-        let (settings, tokens) = (settings.clone(), None);
-        Self { listener, is_inherited, is_draining, settings, tokens, notes, inbox }
+        let (settings, tokens, tls) = (settings.clone(), None, None);
+        Self { listener, is_inherited, is_draining, settings, tokens, tls, notes, inbox }
     }
 
     /// Takes tokens, by these keys. Without, none is believed.
     #[must_use]
     pub fn with_tokens(self, tokens: Arc<Tokens>) -> Self {
         Self { tokens: Some(tokens), ..self }
+    }
+
+    /// Speaks TLS, and nothing else.
+    #[must_use]
+    pub fn with_tls(self, tls: Arc<Tls>) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 
     /// Where the server listens, with the port that the system picked.
@@ -120,6 +130,7 @@ impl Server {
             is_draining: self.is_draining.clone(),
             notes: self.notes.clone(),
             tokens: self.tokens.clone(),
+            tls: self.tls.clone(),
         }
     }
 
@@ -129,12 +140,14 @@ impl Server {
     ///
     /// If the system refuses what a server cannot do without, at the start.
     pub fn run<M: Machine>(self, machine: M) -> io::Result<()> {
-        let Self { listener, is_inherited, is_draining, settings, tokens, notes, inbox } = self;
+        let Self { listener, is_inherited, is_draining, settings, tokens, tls, notes, inbox } =
+            self;
         let machine = Guarded::new(machine, tokens.clone());
         let shared = Arc::new(Shared {
             door: Door::new(&settings, tokens.clone()),
             settings,
             tokens,
+            tls,
             clock: Clock::start(),
             is_draining,
         });
@@ -153,8 +166,12 @@ impl Stopper {
         let _stopped = self.notes.send(Note::Stop);
     }
 
-    /// Reads the keys and the revocations again, on this thread. Whoever is revoked is sent away.
+    /// Reads the certificate, the keys and the revocations again, on this thread. Whoever is revoked is
+    /// sent away.
     pub fn reload(&self) {
+        if let Some(tls) = &self.tls {
+            tls.reload();
+        }
         let revoked = self.tokens.as_ref().map(|tokens| tokens.reload());
         for action in revoked.into_iter().flatten() {
             // A server that is gone has sent everybody away.
@@ -163,8 +180,8 @@ impl Stopper {
     }
 
     /// Whether there is anything to read again.
-    pub fn has_keys(&self) -> bool {
-        self.tokens.is_some()
+    pub fn has_files(&self) -> bool {
+        self.tokens.is_some() || self.tls.is_some()
     }
 }
 

@@ -31,12 +31,17 @@ fn main() -> ExitCode {
         Ok(None) => server,
         Err(code) => return code,
     };
+    let server = match cli::tls(&settings) {
+        Ok(Some(tls)) => server.with_tls(tls),
+        Ok(None) => server,
+        Err(code) => return code,
+    };
     let machine = match cli::machine(&settings, recording) {
         Ok(machine) => machine,
         Err(code) => return code,
     };
     let end = stop_on_signals(server.stopper()).and_then(|()| {
-        cli::announce(server.local_addr()?);
+        cli::announce(&settings, server.local_addr()?);
         server.run(machine)
     });
     match end {
@@ -45,11 +50,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// The first Ctrl-C or SIGTERM drains, the second ends the process at once. SIGHUP has the keys read
-/// again; where there are none, it ends the process, as it does by itself.
+/// The first Ctrl-C or SIGTERM drains, the second ends the process at once. SIGHUP has the keys
+/// and the certificate read again; where there are none, it ends the process, as it does by itself.
 fn stop_on_signals(stopper: Stopper) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    if stopper.has_keys() {
+    if stopper.has_files() {
         signals.add_signal(SIGHUP)?;
     }
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
@@ -59,9 +64,8 @@ fn stop_on_signals(stopper: Stopper) -> std::io::Result<()> {
                 SIGHUP => stopper.reload(),
                 _ if is_stopping => std::process::exit(1),
                 _ => {
-                    // First, as the process may end right behind the stop.
-                    supervisor::stopping();
                     stopper.stop();
+                    supervisor::stopping();
                     is_stopping = true;
                 }
             }

@@ -1,17 +1,19 @@
 //! One connection's thread: the request head, then frames, until the end. This file does not know
 //! what is answered, and to an upgrade that is granted it does not write.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
-use std::sync::mpsc::{SendError, SyncSender};
+use std::sync::mpsc::{Receiver, SyncSender, channel};
 use std::time::Duration;
 
 use roundtable::{ConnId, Event, Greeting, Peer, Timestamp};
+use roundtable_server::tls::{Flow, Layer};
 use roundtable_server::{Codec, Door, Input, Knock, peer};
 use tracing::debug;
 
 use crate::Shared;
+use crate::sockets::{Plain, Secure};
 use crate::turn::Note;
 
 /// What is read at a time.
@@ -34,7 +36,8 @@ pub(crate) fn read(
     notes: &SyncSender<Note>,
     shared: &Shared,
 ) {
-    let opened = match open(stream, shared) {
+    let mut tls = shared.tls.as_ref().map(|tls| tls.layer());
+    let opened = match open(stream, &mut tls, shared) {
         Ok(Some(opened)) => opened,
         Ok(None) => return linger(stream, shared),
         Err(error) => return debug!(conn = conn.get(), %error, "no request"),
@@ -42,9 +45,17 @@ pub(crate) fn read(
     let Opened { peer, greeting, head, rest } = opened;
     // A panic in here ends this connection only, and the owner must hear of it.
     let goodbye = Goodbye { conn, notes };
-    let opened = Note::Opened { conn, stream: stream.clone(), head, peer, greeting };
+    let (secure, unsealed) = match tls {
+        None => (None, None),
+        Some(layer) => {
+            let (plain, unsealed) = channel();
+            (Some(Box::new(Secure { layer, plain })), Some(unsealed))
+        }
+    };
+    let opened = Note::Opened { conn, stream: stream.clone(), secure, head, peer, greeting };
     if notes.send(opened).is_ok() {
-        let mut reader = Reader { conn, notes, shared, codec: Codec::new(&shared.settings) };
+        let mut reader =
+            Reader { conn, notes, unsealed, shared, codec: Codec::new(&shared.settings) };
         if let Err(error) = reader.run(stream, &rest) {
             debug!(conn = conn.get(), %error, "reading ends");
         }
@@ -53,8 +64,13 @@ pub(crate) fn read(
 }
 
 /// Takes the request head, and answers it unless it is granted. What is no upgrade ends here.
-fn open(mut stream: &TcpStream, shared: &Shared) -> io::Result<Option<Opened>> {
+fn open(
+    stream: &TcpStream,
+    tls: &mut Option<Layer>,
+    shared: &Shared,
+) -> io::Result<Option<Opened>> {
     let deadline = shared.clock.now() + shared.settings.wire.head_timeout;
+    stream.set_write_timeout(Some(shared.settings.wire.head_timeout))?;
     let mut source = Source::new(stream, shared);
     let mut head = Vec::new();
     let mut buffer = [0; 1024];
@@ -70,13 +86,45 @@ fn open(mut stream: &TcpStream, shared: &Shared) -> io::Result<Option<Opened>> {
         }
         match source.read(&mut buffer, Some(deadline))? {
             Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Some(count) => head.extend_from_slice(&buffer[..count]),
+            Some(count) => match tls {
+                None => head.extend_from_slice(&buffer[..count]),
+                Some(layer) => unseal(stream, layer, &buffer[..count], &mut head)?,
+            },
             None => break Door::timeout_answer(),
         }
     };
-    stream.set_write_timeout(Some(shared.settings.wire.head_timeout))?;
-    stream.write_all(&answer)?;
+    write_all(stream, tls, &answer)?;
+    if let Some(layer) = tls {
+        layer.close();
+        layer.flush(|sealed| (&*stream).write_vectored(sealed))?;
+    }
     Ok(None)
+}
+
+/// Adds what `sealed` says to the head, and goes on with the handshake.
+fn unseal(
+    mut stream: &TcpStream,
+    layer: &mut Layer,
+    sealed: &[u8],
+    head: &mut Vec<u8>,
+) -> io::Result<()> {
+    let fed = layer.feed(sealed, head);
+    layer.flush(|sealed| stream.write_vectored(sealed))?;
+    match fed {
+        Ok(Flow::Open) => Ok(()),
+        Ok(Flow::Ended) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+/// Writes all, as long as the peer may take for it.
+fn write_all(mut stream: &TcpStream, tls: &mut Option<Layer>, mut bytes: &[u8]) -> io::Result<()> {
+    let Some(layer) = tls else { return stream.write_all(bytes) };
+    while !bytes.is_empty() {
+        let taken = layer.write(&[IoSlice::new(bytes)], |sealed| stream.write_vectored(sealed))?;
+        bytes = &bytes[taken..];
+    }
+    layer.flush(|sealed| stream.write_vectored(sealed))
 }
 
 /// Lets the peer read the answer before the socket is closed: closing over unread bytes would reset
@@ -154,6 +202,8 @@ impl Drop for Goodbye<'_> {
 struct Reader<'a> {
     conn: ConnId,
     notes: &'a SyncSender<Note>,
+    /// What came through TLS, where there is some.
+    unsealed: Option<Receiver<Plain>>,
     shared: &'a Shared,
     codec: Codec<'a>,
 }
@@ -165,6 +215,7 @@ impl Reader<'_> {
         let most = self.shared.settings.wire.read_budget.min(BUFFER_BYTES);
         // What came right behind the request is read like all else, a budget at a time.
         let mut rest = rest.chunks(most);
+        let mut is_over = false;
         loop {
             if let Some(bytes) = rest.next() {
                 self.codec.feed(self.shared.clock.now(), bytes, &mut inputs);
@@ -173,30 +224,53 @@ impl Reader<'_> {
                 match source.read(&mut buffer[..most], deadline)? {
                     Some(0) => return Ok(()),
                     Some(count) => {
-                        self.codec.feed(self.shared.clock.now(), &buffer[..count], &mut inputs);
+                        let Some(flow) = self.feed(&buffer[..count], &mut inputs) else {
+                            // The owner is gone: so is all else.
+                            return Ok(());
+                        };
+                        is_over = flow == Flow::Ended;
                     }
                     None => self.codec.expire(&mut inputs),
                 }
             }
             for input in inputs.drain(..) {
                 // The owner is gone: so is all else.
-                let Ok(()) = self.note(input) else { return Ok(()) };
+                let Some(()) = self.note(input) else { return Ok(()) };
+            }
+            if is_over {
+                return Ok(());
             }
         }
     }
 
-    fn note(&self, input: Input) -> Result<(), SendError<Note>> {
+    /// Has the codec read what came, once it is plain. Nothing comes back if nobody can make it so.
+    fn feed(&mut self, bytes: &[u8], inputs: &mut Vec<Input>) -> Option<Flow> {
+        let now = self.shared.clock.now();
+        let Some(unsealed) = &self.unsealed else {
+            self.codec.feed(now, bytes, inputs);
+            return Some(Flow::Open);
+        };
+        self.notes.send(Note::Sealed { conn: self.conn, bytes: bytes.to_vec() }).ok()?;
+        let Plain { bytes, flow } = unsealed.recv().ok()?;
+        self.codec.feed(now, &bytes, inputs);
+        Some(flow)
+    }
+
+    /// Passes it on; nothing comes back if the owner is gone.
+    fn note(&self, input: Input) -> Option<()> {
         let conn = self.conn;
-        self.notes.send(match input {
-            Input::Text(text) => Note::Event(Event::Text { conn, text }),
-            Input::Binary => Note::Event(Event::Binary { conn }),
-            Input::Heard => Note::Event(Event::Heard { conn }),
-            Input::Pong(frame) => Note::Pong { conn, frame },
-            Input::Close(frame) => Note::Closing { conn, frame },
-            Input::Fail { code, frame } => {
-                debug!(conn = conn.get(), code = code.number(), "the peer broke the rules");
-                Note::Closing { conn, frame }
-            }
-        })
+        self.notes
+            .send(match input {
+                Input::Text(text) => Note::Event(Event::Text { conn, text }),
+                Input::Binary => Note::Event(Event::Binary { conn }),
+                Input::Heard => Note::Event(Event::Heard { conn }),
+                Input::Pong(frame) => Note::Pong { conn, frame },
+                Input::Close(frame) => Note::Closing { conn, frame },
+                Input::Fail { code, frame } => {
+                    debug!(conn = conn.get(), code = code.number(), "the peer broke the rules");
+                    Note::Closing { conn, frame }
+                }
+            })
+            .ok()
     }
 }

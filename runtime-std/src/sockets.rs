@@ -5,12 +5,14 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::iter;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{Sender, SyncSender};
 use std::time::Duration;
 
 use roundtable::{ConnId, Queue, Timestamp};
+use roundtable_server::tls::{Flow, Layer};
 use roundtable_server::{Frame, Outbox, Settings};
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use tracing::debug;
 
 use crate::flusher::Flusher;
 use crate::turn::Note;
@@ -31,8 +33,25 @@ pub(crate) struct Sockets {
     flusher: Flusher,
 }
 
+/// The TLS of a connection. It is here, with all writing, since reading and writing change the same
+/// keys; the reader sends what came, and waits for what it says.
+#[derive(Debug)]
+pub(crate) struct Secure {
+    pub(crate) layer: Layer,
+    /// The way back to the reader, on which no more than one answer is at a time.
+    pub(crate) plain: Sender<Plain>,
+}
+
+/// What came through TLS.
+#[derive(Debug)]
+pub(crate) struct Plain {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) flow: Flow,
+}
+
 struct Socket {
     stream: Arc<TcpStream>,
+    secure: Option<Box<Secure>>,
     /// What is left of the answer to the upgrade, which goes before all else.
     head: Box<[u8]>,
     outbox: Outbox,
@@ -92,9 +111,16 @@ impl Sockets {
     }
 
     /// Adds a connection, with the answer that grants its upgrade.
-    pub(crate) fn add(&mut self, conn: ConnId, stream: Arc<TcpStream>, head: Box<[u8]>) {
+    pub(crate) fn add(
+        &mut self,
+        conn: ConnId,
+        stream: Arc<TcpStream>,
+        secure: Option<Box<Secure>>,
+        head: Box<[u8]>,
+    ) {
         let mut socket = Socket {
             stream,
+            secure,
             head,
             outbox: Outbox::default(),
             state: State::Open,
@@ -126,6 +152,26 @@ impl Sockets {
             self.closing.remove(&(until, conn));
         }
         self.unreported.remove(&conn);
+    }
+
+    /// Tells a reader what the bytes say that it sent.
+    pub(crate) fn unseal(&mut self, conn: ConnId, sealed: &[u8]) {
+        let Some(socket) = self.table.get_mut(&conn) else { return };
+        let Some(secure) = &mut socket.secure else { return };
+        let mut bytes = Vec::new();
+        let fed = secure.layer.feed(sealed, &mut bytes);
+        // A reader that panicked has said so.
+        let _gone =
+            secure.plain.send(Plain { bytes, flow: fed.as_ref().copied().unwrap_or(Flow::Ended) });
+        let is_flushed = secure.layer.is_flushed();
+        if let Err(error) = fed {
+            debug!(conn = conn.get(), %error, "TLS fails");
+            // Why is told if the socket takes it.
+            let _unheard = socket.write();
+            socket.cut();
+        } else if !is_flushed {
+            socket.touch(conn, &mut self.touched);
+        }
     }
 
     /// Queues a frame of the hub's.
@@ -239,25 +285,41 @@ impl Socket {
         matches!(self.state, State::Refused { .. })
     }
 
-    /// Whether nothing waits for the socket.
-    fn is_flushed(&self) -> bool {
-        self.head.is_empty() && self.outbox.is_empty()
-    }
-
     /// Sends until the queue is empty or the socket is full, without waiting: the reader's half of
     /// the same socket blocks, so each call says that it does not (`MSG_DONTWAIT`).
     fn write(&mut self) -> io::Result<()> {
-        let Self { stream, head, outbox, .. } = self;
+        let Self { stream, secure, head, outbox, .. } = self;
+        let mut write = |slices: &[IoSlice<'_>]| match secure {
+            None => send(stream, slices),
+            Some(secure) => secure.layer.write(slices, |sealed| send(stream, sealed)),
+        };
         if outbox.is_empty() && !head.is_empty() {
-            return send(stream, head, &[]).map(|_none| ()).or_else(is_for_later);
+            behind(head, &[], &mut write).map(|_none| ()).or_else(is_for_later)?;
+        } else {
+            outbox.flush(|slices| behind(head, slices, &mut write))?;
         }
-        outbox.flush(|slices| send(stream, head, slices))
+        match secure {
+            None => Ok(()),
+            Some(secure) => secure.layer.flush(|sealed| send(stream, sealed)).or_else(is_for_later),
+        }
+    }
+
+    /// Whether nothing waits for the socket.
+    fn is_flushed(&self) -> bool {
+        let secure = self.secure.as_ref();
+        let is_empty = self.head.is_empty() && self.outbox.is_empty();
+        is_empty && secure.is_none_or(|secure| secure.layer.is_flushed())
     }
 
     /// All is sent. Where both sides have closed, or nothing is to come, the server ends the connection first (RFC 6455
     /// §7.1.1); the reader then ends too.
-    fn finish(&self) {
+    fn finish(&mut self) {
         if let State::Closed { .. } | State::Refused { .. } = self.state {
+            if let Some(secure) = &mut self.secure {
+                secure.layer.close();
+                // A peer that has let its socket fill does not wait for this word.
+                let _unheard = secure.layer.flush(|sealed| send(&self.stream, sealed));
+            }
             // The peer may be faster.
             let _gone = self.stream.shutdown(Shutdown::Write);
         }
@@ -270,15 +332,17 @@ impl Socket {
     }
 }
 
-/// Sends `slices`, behind what is left of the head, and returns how much of them was taken.
-fn send(stream: &TcpStream, head: &mut Box<[u8]>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-    const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
-    let mut control = SendAncillaryBuffer::default();
+/// Hands `slices` to `write`, behind what is left of the head, and returns how much of them was taken.
+fn behind(
+    head: &mut Box<[u8]>,
+    slices: &[IoSlice<'_>],
+    mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+) -> io::Result<usize> {
     if head.is_empty() {
-        return Ok(sendmsg(stream, slices, &mut control, FLAGS)?);
+        return write(slices);
     }
     let all: Vec<_> = iter::once(IoSlice::new(head)).chain(slices.iter().copied()).collect();
-    let taken = sendmsg(stream, &all, &mut control, FLAGS)?;
+    let taken = write(&all)?;
     let of_head = taken.min(head.len());
     *head = head[of_head..].into();
     // A socket that took no more than the head takes nothing of the rest now.
@@ -294,4 +358,11 @@ fn is_for_later(error: io::Error) -> io::Result<()> {
         ErrorKind::WouldBlock | ErrorKind::Interrupted => Ok(()),
         _ => Err(error),
     }
+}
+
+/// One write that does not wait.
+fn send(stream: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+    let mut control = SendAncillaryBuffer::default();
+    Ok(sendmsg(stream, slices, &mut control, FLAGS)?)
 }

@@ -11,14 +11,24 @@ use roundtable_server::{Door, Frame, Sends, frame};
 use tracing::{debug, info};
 
 use crate::Shared;
-use crate::sockets::Sockets;
+use crate::sockets::{Secure, Sockets};
 use crate::verifier::Verifier;
 
 /// What the other threads tell the owner.
 #[derive(Debug)]
 pub(crate) enum Note {
     /// The upgrade is granted, by this answer: from here on the owner writes.
-    Opened { conn: ConnId, stream: Arc<TcpStream>, head: Box<[u8]>, peer: Peer, greeting: Greeting },
+    Opened {
+        conn: ConnId,
+        stream: Arc<TcpStream>,
+        /// The TLS on it.
+        secure: Option<Box<Secure>>,
+        head: Box<[u8]>,
+        peer: Peer,
+        greeting: Greeting,
+    },
+    /// This came through TLS; its reader waits for what it says.
+    Sealed { conn: ConnId, bytes: Vec<u8> },
     /// Something for the machine.
     Event(Event),
     /// A ping came: this is the answer.
@@ -98,11 +108,12 @@ impl<M: Machine> Owner<M> {
 
     fn take(&mut self, note: Note) {
         match note {
-            Note::Opened { conn, stream, head, peer, greeting } => {
+            Note::Opened { conn, stream, secure, head, peer, greeting } => {
                 debug!(conn = conn.get(), "connected");
-                self.sockets.add(conn, stream, head);
+                self.sockets.add(conn, stream, secure, head);
                 self.handle(Event::Connect { conn, peer, greeting });
             }
+            Note::Sealed { conn, bytes } => self.sockets.unseal(conn, &bytes),
             Note::Event(event) => self.handle(event),
             Note::Pong { conn, frame } => self.sockets.pong(conn, frame),
             Note::Closing { conn, frame } => {

@@ -27,3 +27,8 @@ fn what_runs_out_is_survived() {
 fn a_supervisor_is_told_and_keeps_the_socket() {
     process::supervisor::check(env!("CARGO_BIN_EXE_runtime-std"));
 }
+
+#[test]
+fn certificates_are_taken_as_promised() {
+    process::tls::check(env!("CARGO_BIN_EXE_runtime-std"));
+}

@@ -13,6 +13,7 @@ use roundtable::{Hub, Machine, Origin};
 use crate::auth::Tokens;
 use crate::record::{Files, Recorder};
 use crate::settings::{Invocation, Recording, Settings};
+use crate::tls::Tls;
 use crate::{auth, log, replay, supervisor};
 
 /// What the command line comes to.
@@ -59,8 +60,9 @@ pub fn start(program: Command) -> Start {
 }
 
 /// Says where the server listens: the first line on standard output. A supervisor is told, too.
-pub fn announce(address: SocketAddr) {
-    say(&format_args!("listening on http://{address}"));
+pub fn announce(settings: &Settings, address: SocketAddr) {
+    let scheme = if settings.tls().is_some() { "https" } else { "http" };
+    say(&format_args!("listening on {scheme}://{address}"));
     supervisor::serving();
 }
 
@@ -120,6 +122,19 @@ pub fn machine(
 pub fn tokens(settings: &Settings) -> Result<Option<Arc<Tokens>>, ExitCode> {
     let Some(sources) = settings.tokens() else { return Ok(None) };
     Tokens::read(sources).map(Some).map_err(|why| {
+        eprintln!("{why}");
+        ExitCode::FAILURE
+    })
+}
+
+/// What makes connections secure, where the settings want them so.
+///
+/// # Errors
+///
+/// With what the process ends if a file cannot be used; why is said.
+pub fn tls(settings: &Settings) -> Result<Option<Arc<Tls>>, ExitCode> {
+    let Some(pair) = settings.tls() else { return Ok(None) };
+    Tls::read(pair).map(Some).map_err(|why| {
         eprintln!("{why}");
         ExitCode::FAILURE
     })

@@ -25,6 +25,8 @@ const MAX_HEADERS: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Door {
     origins: Origins,
+    /// The schemes under which the server's own pages can have come.
+    schemes: &'static [&'static str],
     head_bytes: usize,
     tokens: Option<Arc<Tokens>>,
 }
@@ -72,7 +74,10 @@ impl Door {
     /// A door as the settings want it, that verifies tokens by `tokens` and takes none without.
     pub fn new(settings: &Settings, tokens: Option<Arc<Tokens>>) -> Self {
         let (origins, head_bytes) = (settings.allow_origin.clone(), settings.wire.head_bytes);
-        Self { origins, head_bytes, tokens }
+        // Without TLS of our own, the scheme is that of whoever may speak it in front of us.
+        let schemes: &[&str] =
+            if settings.tls().is_some() { &["https"] } else { &["http", "https"] };
+        Self { origins, schemes, head_bytes, tokens }
     }
 
     /// Looks at all that has come so far.
@@ -206,21 +211,20 @@ impl Door {
     fn check_origin(&self, request: &Request<'_, '_>) -> Result<(), Answer> {
         let host = the_only(request, "Host")?;
         let Some(origin) = the_only(request, "Origin")? else { return Ok(()) };
-        if self.origins.contains(origin) || host.is_some_and(|host| is_own(origin, host)) {
+        if self.origins.contains(origin) || host.is_some_and(|host| self.is_own(origin, host)) {
             return Ok(());
         }
         Err(answer::plain(403, "pages of this origin may not connect\n", &[]))
     }
-}
 
-/// Whether a page of `origin` was served under the name that the request calls this server by. The
-/// scheme is that of whoever speaks TLS in front of it, so both will do.
-fn is_own(origin: &str, host: &str) -> bool {
-    let scheme = origin.split_once("://");
-    scheme.is_some_and(|(scheme, authority)| {
-        let is_web = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
-        is_web && !host.is_empty() && authority.eq_ignore_ascii_case(host)
-    })
+    /// Whether a page of `origin` was served under the name that the request calls this server by.
+    fn is_own(&self, origin: &str, host: &str) -> bool {
+        let scheme = origin.split_once("://");
+        scheme.is_some_and(|(scheme, authority)| {
+            let is_ours = self.schemes.iter().any(|known| scheme.eq_ignore_ascii_case(known));
+            is_ours && !host.is_empty() && authority.eq_ignore_ascii_case(host)
+        })
+    }
 }
 
 /// The two parts of the request's target, which a proxy may send with a scheme and a host before

@@ -21,6 +21,7 @@ mod scanner;
 mod sends;
 mod settings;
 pub mod supervisor;
+pub mod tls;
 
 pub use codec::{Codec, Input};
 pub use door::{Door, Knock, Readiness};

@@ -14,6 +14,7 @@ use roundtable::{Auth, Config};
 use crate::auth::{Expected, Sources};
 use crate::binary::Binary;
 use crate::log;
+use crate::tls::Pair;
 
 pub use sources::{Invocation, Recording, SettingsError};
 pub use values::{LogFormat, Origins};
@@ -33,6 +34,10 @@ pub struct Settings {
     pub drain_within: Duration,
     /// How many threads read and write sockets, where the runtime has shards; 0 is one a core.
     pub shards: usize,
+    /// The file of the certificate with which connections are made secure, where they are.
+    pub tls_cert: Option<PathBuf>,
+    /// The file of its private key.
+    pub tls_key: Option<PathBuf>,
     /// The file of the keys by which tokens are verified. The keys themselves are no settings, so
     /// none is ever printed.
     pub auth_keys: Option<PathBuf>,
@@ -88,6 +93,8 @@ impl Default for Settings {
             log: "info".to_owned(),
             drain_within: Duration::from_secs(30),
             shards: 0,
+            tls_cert: None,
+            tls_key: None,
             auth_keys: None,
             auth_audience: None,
             auth_issuer: None,
@@ -157,6 +164,11 @@ impl Settings {
                           roundtable=debug,warn";
             return Err(self.fault("log", remedy));
         }
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(_), None) => return Err(self.fault("tls_cert", "needs --tls-key FILE")),
+            (None, Some(_)) => return Err(self.fault("tls_key", "needs --tls-cert FILE")),
+            _ => {}
+        }
         self.validate_auth()?;
         self.hub.validate().map_err(|error| self.fault(error.setting(), error.remedy()))
     }
@@ -179,6 +191,11 @@ impl Settings {
             }
             Auth::Optional | Auth::Required => Ok(()),
         }
+    }
+
+    /// What makes connections secure, where they are to be.
+    pub fn tls(&self) -> Option<Pair> {
+        Some(Pair { certificate: self.tls_cert.clone()?, key: self.tls_key.clone()? })
     }
 
     /// What tokens are verified by, where they are taken.

@@ -3,6 +3,7 @@
 pub(crate) mod recording;
 pub(crate) mod resources;
 pub(crate) mod supervisor;
+pub(crate) mod tls;
 pub(crate) mod tokens;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -157,7 +158,10 @@ impl Server {
             output.read_line(&mut first).unwrap();
             (output, first)
         });
-        let address = first.strip_prefix("listening on http://").expect("where it listens");
+        let (_, address) = first
+            .strip_prefix("listening on ")
+            .and_then(|url| url.split_once("://"))
+            .expect("where it listens");
         Self { child, address: address.trim_end().to_owned(), _output: output }
     }
 

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use roundtable::{Auth, Command, Event, Hub, Machine, Origin, Timestamp};
 use roundtable_server::Settings;
 use roundtable_server::auth::Tokens;
+use roundtable_server::tls::Tls;
 
 use super::{Server, Start};
 
@@ -71,6 +72,10 @@ fn drive_on_smol(settings: &Settings, machine: AnyMachine) -> Server {
         Some(tokens) => server.with_tokens(tokens),
         None => server,
     };
+    let server = match tls(&settings) {
+        Some(tls) => server.with_tls(tls),
+        None => server,
+    };
     let addr = server.local_addr().expect("a port");
     let stopper = server.stopper();
     let reloader = stopper.clone();
@@ -82,6 +87,10 @@ fn drive_on_threads(settings: &Settings, machine: AnyMachine) -> Server {
     let server = runtime_std::Server::bind(settings).expect("a free port");
     let server = match tokens(settings) {
         Some(tokens) => server.with_tokens(tokens),
+        None => server,
+    };
+    let server = match tls(settings) {
+        Some(tls) => server.with_tls(tls),
         None => server,
     };
     let addr = server.local_addr().expect("a port");
@@ -132,4 +141,8 @@ impl Machine for Overheard {
     fn next_deadline(&self) -> Option<Timestamp> {
         self.hub.next_deadline()
     }
+}
+
+fn tls(settings: &Settings) -> Option<Arc<Tls>> {
+    settings.tls().map(|pair| Tls::read(pair).expect("a certificate and its key"))
 }
