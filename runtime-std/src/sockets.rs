@@ -311,8 +311,8 @@ impl Socket {
         is_empty && secure.is_none_or(|secure| secure.layer.is_flushed())
     }
 
-    /// All is sent. Where both sides have closed, or nothing is to come, the server ends the connection first (RFC 6455
-    /// §7.1.1); the reader then ends too.
+    /// All is sent. Where both sides have closed, or nothing is to come, the server ends the
+    /// connection first (RFC 6455 §7.1.1); the reader then ends too.
     fn finish(&mut self) {
         if let State::Closed { .. } | State::Refused { .. } = self.state {
             if let Some(secure) = &mut self.secure {

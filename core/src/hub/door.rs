@@ -68,7 +68,7 @@ impl Hub {
         self.rearm_addresses();
     }
 
-    /// Sets the timer of addresses, unless it fires early enough.
+    /// Sets the timer of addresses to the first that may be forgotten, unless it is set so.
     fn rearm_addresses(&mut self) {
         let (addresses, calendar) = (&mut self.state.addresses, &mut self.state.calendar);
         match addresses.expires_at() {
