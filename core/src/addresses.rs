@@ -2,6 +2,7 @@
 //! begin. This file does not know what an address is, nor what a connection says.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
@@ -26,7 +27,7 @@ pub(crate) struct Bounds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Hold(NonZeroU32);
 
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Address {
     key: AddressKey,
     connections: u32,
@@ -34,7 +35,7 @@ struct Address {
 }
 
 /// Every address that has a connection, or began one a while ago.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Addresses {
     slab: Slab<Address>,
     by_key: BTreeMap<AddressKey, u32>,
@@ -45,6 +46,10 @@ pub(crate) struct Addresses {
 }
 
 impl Addresses {
+    pub(crate) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
     /// Lets an address have one more connection, unless it has too many, or began too many: then what
     /// is said comes with how long it must wait, where that is known.
     pub(crate) fn enter(
@@ -75,6 +80,28 @@ impl Addresses {
         address.begun.take(now, bounds.rate, 1);
         address.connections += 1;
         Ok(Hold(NonZeroU32::MIN.saturating_add(slot)))
+    }
+
+    /// Those without a connection, each in its slot, with the moment from which it is as an unknown one.
+    pub(crate) fn idle(&self) -> impl Iterator<Item = (u32, AddressKey, Bucket)> {
+        let idle = self.slab.iter().filter(|(_, address)| address.connections == 0);
+        idle.map(|(slot, address)| (slot, address.key, address.begun))
+    }
+
+    /// The slots of the table that are free.
+    pub(crate) fn free(&self) -> &[u32] {
+        self.slab.free()
+    }
+
+    /// The addresses that had no connection, and the slots that were free; nothing if they contradict
+    /// each other.
+    pub(crate) fn restored(idle: Vec<(u32, AddressKey, Bucket)>, free: Vec<u32>) -> Option<Self> {
+        let by_key: BTreeMap<_, _> = idle.iter().map(|(slot, key, _)| (*key, *slot)).collect();
+        (by_key.len() == idle.len()).then_some(())?;
+        let by_time = idle.iter().map(|(_, key, begun)| (begun.full_at(), *key)).collect();
+        let address = |key, begun| Address { key, connections: 0, begun };
+        let used = idle.into_iter().map(|(slot, key, begun)| (slot, address(key, begun))).collect();
+        Some(Self { slab: Slab::restored(used, free)?, by_key, idle: by_time, armed: None })
     }
 
     /// A connection has ended.

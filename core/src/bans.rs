@@ -2,18 +2,20 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::name::Name;
 use crate::time::Timestamp;
 
 /// Who is kept out, and where. The room need not be there.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Ban {
     pub(crate) room: Name,
     pub(crate) user: Name,
 }
 
 /// Every ban, by itself and by its end.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Bans {
     ends: BTreeMap<Ban, Timestamp>,
     by_end: BTreeSet<(Timestamp, Ban)>,
@@ -24,6 +26,11 @@ pub(crate) struct Bans {
 impl Bans {
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
+    }
+
+    /// Each one, and its end.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Ban, Timestamp)> {
+        self.ends.iter().map(|(ban, end)| (ban, *end))
     }
 
     /// When `user` may join `room` again, if it may not now.

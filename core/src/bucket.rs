@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::Timestamp;
 
 /// How much may pass.
@@ -40,7 +42,7 @@ impl Rate {
 
 /// A bucket of tokens, as the moment at which it is full again (the generic cell rate algorithm,
 /// ITU-T I.371). It is full at first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bucket {
     full_at: Timestamp,
 }

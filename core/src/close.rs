@@ -82,6 +82,7 @@ impl CloseCode {
             | Self::SlowConsumer
             | Self::MemoryPressure
             | Self::AuthExpired
+            | Self::Drain
             | Self::SessionTaken => Fate::Lost,
             Self::Normal
             | Self::Protocol
@@ -89,7 +90,6 @@ impl CloseCode {
             | Self::BadUtf8
             | Self::TooBig
             | Self::TryLater
-            | Self::Drain
             | Self::AuthRevoked
             | Self::RateLimited
             | Self::Unauthorized

@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use crate::close::CloseCode;
 use crate::event::ConnId;
+use crate::journal::Batch;
 
 /// One thing for the driver to do, in the order given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +56,16 @@ pub enum Command {
         code: CloseCode,
         /// What to do with that which is queued for it.
         queue: Queue,
+    },
+    /// Write down what has changed: no later command may be carried out before that is done, or nobody
+    /// would know tomorrow what somebody was told today.
+    ///
+    /// It comes before the commands that tell of the change, and only if
+    /// [`journal`](crate::Config::journal) asks for it. A driver that collects the commands of many
+    /// events writes all their batches at once, before it carries out the others.
+    Append {
+        /// What has changed.
+        batch: Box<Batch>,
     },
     /// The drain is over: nobody is connected, and nobody will be.
     Drained,

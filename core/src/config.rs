@@ -146,6 +146,15 @@ pub struct Config {
     /// The longest span over which a drain's closes are spread.
     pub drain_spread: Duration,
 
+    /// What becomes of sessions when the server drains.
+    #[serde(default)]
+    pub after_drain: AfterDrain,
+
+    /// Whether the driver is told what to write down, by
+    /// [`Command::Append`](crate::Command::Append).
+    #[serde(default)]
+    pub journal: bool,
+
     /// The most timers that fire in one tick, and the most lagging connections that read on in one
     /// turn.
     pub tick_work: usize,
@@ -179,6 +188,17 @@ pub enum RunAhead {
     Zero,
     /// One: the driver's shards flush one turn while the hub does the next.
     One,
+}
+
+/// What becomes of sessions when the server drains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AfterDrain {
+    /// They end: nobody comes back to a server that stops.
+    #[default]
+    End,
+    /// They wait for their clients, and a [`Snapshot`](crate::Snapshot) carries them over to the next
+    /// server.
+    Wait,
 }
 
 impl Default for Config {
@@ -237,6 +257,8 @@ impl Default for Config {
             drain_pace: Duration::from_millis(10),
             drain_notice: Duration::from_secs(5),
             drain_spread: Duration::from_secs(25),
+            after_drain: AfterDrain::End,
+            journal: false,
             tick_work: 1024,
         }
     }

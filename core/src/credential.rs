@@ -8,7 +8,7 @@ use crate::claims::Claims;
 use crate::time::Timestamp;
 
 /// What a session goes by, and its timer.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Credential {
     pub(crate) proof: Proof,
     /// When its timer is set to fire.
@@ -16,7 +16,7 @@ pub(crate) struct Credential {
 }
 
 /// How a session shows who it is.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Proof {
     /// It must show a token until then, by the clock of waking hours.
     Owed { until: Timestamp },
@@ -48,7 +48,7 @@ impl Credential {
 }
 
 /// The frames of a client while its token is verified.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Waiting {
     /// The one that brought the token.
     pub(crate) first: Box<str>,

@@ -5,6 +5,7 @@ mod auth;
 mod door;
 mod drain;
 mod flow;
+mod journal;
 mod life;
 mod moderate;
 mod presence;
@@ -13,6 +14,7 @@ mod reading;
 mod resume;
 mod rooms;
 mod signal;
+mod snapshot;
 mod text;
 
 use alloc::boxed::Box;
@@ -34,6 +36,7 @@ use crate::config::{Config, ConfigError};
 use crate::event::{ConnId, Event};
 use crate::flow::Sent;
 use crate::frame::frame_len;
+use crate::journal::Record;
 use crate::keys::Keys;
 use crate::log::Bounds;
 use crate::protocol::Reply;
@@ -41,6 +44,7 @@ use crate::room::Rooms;
 use crate::session::Sessions;
 use crate::time::Timestamp;
 use crate::timers::{Timer, Timers};
+use crate::totals::{Counts, Levels, Limit, Totals};
 use drain::Drain;
 
 /// What a driver drives: the hub, or anything that has its two verbs.
@@ -53,6 +57,21 @@ pub trait Machine {
     /// When the machine wants an [`Event::Tick`], at the latest. It may lie in the past: then at
     /// once.
     fn next_deadline(&self) -> Option<Timestamp>;
+
+    /// Makes sure of what the commands since the last call presuppose: a driver calls it before it lets
+    /// anybody know of them, once for all that it has collected.
+    ///
+    /// A machine that writes down what [`Command::Append`] carries does so here.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be made sure of: nobody may be told.
+    fn commit(&mut self) {}
+
+    /// The hub in it, where there is one, for whoever wants to look and not to touch.
+    fn hub(&self) -> Option<&Hub> {
+        None
+    }
 }
 
 impl<M: Machine + ?Sized> Machine for Box<M> {
@@ -62,6 +81,14 @@ impl<M: Machine + ?Sized> Machine for Box<M> {
 
     fn next_deadline(&self) -> Option<Timestamp> {
         (**self).next_deadline()
+    }
+
+    fn commit(&mut self) {
+        (**self).commit();
+    }
+
+    fn hub(&self) -> Option<&Hub> {
+        (**self).hub()
     }
 }
 
@@ -78,6 +105,7 @@ pub struct Origin {
 ///
 /// Equal configurations, origins and events give equal commands, bit for bit. What peers send can
 /// neither stop it nor make it fail; what a driver must not do is said at [`Hub::handle`].
+#[derive(Clone)]
 pub struct Hub {
     config: Config,
     origin: Origin,
@@ -91,16 +119,21 @@ pub struct Hub {
     turn: u64,
     /// How many epochs were given out.
     epochs: u64,
+    /// How many sessions have begun.
+    begun: u64,
     /// What was sent to all connections together.
     sent: Sent,
     drain: Option<Drain>,
     state: State,
+    /// What changed, and was not told so far: nothing between two events.
+    changes: Vec<Record>,
+    counts: Counts,
     /// Where a text is written before it is shared.
     scratch: String,
 }
 
 /// Everything that is gone when everybody is.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct State {
     sessions: Sessions,
     rooms: Rooms,
@@ -121,7 +154,7 @@ struct State {
 }
 
 /// The sessions that wait for room in their windows.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Lagging {
     /// They may have room, and are tried at the next `Flushed` or `Tick`.
     ready: BTreeSet<u32>,
@@ -166,9 +199,12 @@ impl Hub {
             woke: Timestamp::ZERO,
             turn: 0,
             epochs: 0,
+            begun: 0,
             sent: Sent::default(),
             drain: None,
             state: State::default(),
+            changes: Vec::new(),
+            counts: Counts::default(),
             scratch: String::new(),
         })
     }
@@ -186,6 +222,7 @@ impl Hub {
         assert!(now >= self.now, "time runs backwards, from {:?} to {now:?}", self.now);
         self.notice_absence(now);
         self.now = now;
+        let before = commands.len();
         match event {
             Event::Connect { conn, peer, greeting } => {
                 self.connect(conn, peer, greeting, commands);
@@ -202,6 +239,10 @@ impl Hub {
             Event::Drain { within } => self.start_drain(within),
         }
         self.finish_drain(commands);
+        self.tell_changes(before, commands);
+        if commands.len() > before {
+            self.counts.note(&commands[before..]);
+        }
     }
 
     /// When the hub wants an [`Event::Tick`], at the latest. It may lie in the past: then at once.
@@ -210,13 +251,35 @@ impl Hub {
             self.state.waking.first().map(|at| at + self.away),
             self.state.calendar.first(),
             self.state.lagging.is_due().then_some(self.now),
-            self.drain.as_ref().and_then(|drain| drain.next(self.state.sessions.is_empty())),
+            self.drain.as_ref().and_then(|drain| drain.next(self.is_drained())),
         ];
         deadlines.into_iter().flatten().min()
     }
 
+    /// What the hub has done and has, in numbers.
+    pub fn totals(&self) -> Totals {
+        let State { sessions, rooms, .. } = &self.state;
+        let levels = Levels {
+            connections: sessions.connected() as u64,
+            detached: (sessions.len() - sessions.connected()) as u64,
+            unverified: self.state.unverified as u64,
+            rooms: rooms.len() as u64,
+            members: rooms.sums.members,
+            live: rooms.sums.live,
+            entries: rooms.sums.entries,
+            entry_bytes: rooms.sums.bytes,
+            backlog_bytes: self.state.reported,
+            queued_bytes: self.queued_in_all(),
+            addresses: self.state.addresses.len() as u64,
+            bans: self.state.bans.len() as u64,
+            keys: self.state.keys.len() as u64,
+            draining: u64::from(self.drain.is_some()),
+        };
+        Totals { counts: self.counts.clone(), levels }
+    }
+
     /// Whether nobody is connected and nothing is kept: the hub differs from a new one only in the
-    /// clock, the count of epochs, and whether it drains.
+    /// clock, the counts of epochs and sessions, and whether it drains.
     pub fn is_clean(&self) -> bool {
         self.state == State::default()
     }
@@ -276,6 +339,7 @@ impl Hub {
     ) -> Result<(), Gone> {
         let text = text.into();
         if self.queued(slot) + frame_len(text.len()) as u64 > self.limits.window {
+            self.counts.hit(Limit::WindowBytes);
             self.close(slot, CloseCode::SlowConsumer, Queue::Drop, out);
             return Err(Gone);
         }
@@ -335,6 +399,10 @@ impl Machine for Hub {
 
     fn next_deadline(&self) -> Option<Timestamp> {
         self.next_deadline()
+    }
+
+    fn hub(&self) -> Option<&Hub> {
+        Some(self)
     }
 }
 

@@ -6,13 +6,15 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use core::time::Duration;
 
-use crate::event::ConnId;
+use serde::{Deserialize, Serialize};
+
 use crate::log::Epoch;
 use crate::name::Name;
+use crate::session::SessionId;
 use crate::time::Timestamp;
 
 /// A key, of one author in one run of a room's log.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Key {
     pub(crate) epoch: Epoch,
     pub(crate) author: Author,
@@ -20,25 +22,31 @@ pub(crate) struct Key {
 }
 
 /// Whose key it is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Author {
-    /// A session, by its first connection.
-    Session(ConnId),
+    /// A session.
+    Session(SessionId),
     /// A user with a token, whatever the session.
     User(Name),
 }
 
 /// The entry that a key stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Kept {
     pub(crate) seq: u64,
     /// A hash of the entry's data.
     pub(crate) digest: u64,
-    at: Timestamp,
+    pub(crate) at: Timestamp,
+}
+
+impl Kept {
+    pub(crate) fn new(seq: u64, digest: u64, at: Timestamp) -> Self {
+        Self { seq, digest, at }
+    }
 }
 
 /// Every key that is kept, by itself and by age.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Keys {
     kept: BTreeMap<Arc<Key>, Kept>,
     by_age: VecDeque<Arc<Key>>,
@@ -52,23 +60,24 @@ impl Keys {
         self.kept.get(key).copied().filter(|kept| kept.at + age > now)
     }
 
-    /// Lets `key` stand for an entry. At most `most` are kept, the oldest gives way.
-    pub(crate) fn insert(
-        &mut self,
-        now: Timestamp,
-        age: Duration,
-        most: usize,
-        key: Key,
-        (seq, digest): (u64, u64),
-    ) {
+    pub(crate) fn len(&self) -> usize {
+        self.by_age.len()
+    }
+
+    /// Lets `key` stand for an entry. At most `most` are kept, at least one: whether the oldest gave
+    /// way.
+    pub(crate) fn insert(&mut self, age: Duration, most: usize, key: Key, kept: Kept) -> bool {
         // The same key may be there still, and over.
-        self.expire(now, age);
-        if self.by_age.len() >= most {
+        self.expire(kept.at, age);
+        let is_full = self.by_age.len() >= most;
+        // Those of another hub may be more than one too many.
+        while self.by_age.len() >= most {
             self.forget_oldest();
         }
         let key = Arc::new(key);
-        self.kept.insert(key.clone(), Kept { seq, digest, at: now });
+        self.kept.insert(key.clone(), kept);
         self.by_age.push_back(key);
+        is_full
     }
 
     /// Lets go of what is `age` old.
@@ -84,6 +93,22 @@ impl Keys {
     /// When the oldest one is `age` old.
     pub(crate) fn expires_at(&self, age: Duration) -> Option<Timestamp> {
         self.by_age.front().map(|oldest| self.kept[oldest].at + age)
+    }
+
+    /// Each one and its entry, the oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, Kept)> {
+        self.by_age.iter().map(|key| (&**key, self.kept[key]))
+    }
+
+    /// The keys that were kept so, the oldest first; nothing if one of them is there twice.
+    pub(crate) fn restored(keys: impl Iterator<Item = (Key, Kept)>) -> Option<Self> {
+        let mut restored = Self::default();
+        for (key, kept) in keys {
+            let key = Arc::new(key);
+            restored.by_age.push_back(key.clone());
+            restored.kept.insert(key, kept).is_none().then_some(())?;
+        }
+        Some(restored)
     }
 
     fn forget_oldest(&mut self) {
@@ -107,13 +132,13 @@ mod tests {
     const AGE: Duration = Duration::from_mins(5);
 
     fn key(author: u64, key: &str) -> Key {
-        Key { epoch: Epoch(1), author: Author::Session(ConnId::new(author)), word: key.into() }
+        Key { epoch: Epoch(1), author: Author::Session(SessionId(author)), word: key.into() }
     }
 
     #[test]
     fn a_key_stands_for_its_entry_until_it_is_old() {
         let (mut keys, start) = (Keys::default(), Timestamp::from_millis(7));
-        keys.insert(start, AGE, 10, key(1, "a"), (5, 50));
+        keys.insert(AGE, 10, key(1, "a"), Kept::new(5, 50, start));
         let found = |keys: &Keys, now| keys.find(now, AGE, &key(1, "a")).map(|kept| kept.seq);
         let end = start + AGE;
         assert_eq!(found(&keys, end - Duration::from_nanos(1)), Some(5));
@@ -123,7 +148,7 @@ mod tests {
             assert_eq!(keys.find(start, AGE, &other), None);
         }
         // Over, and not let go of: the same key stands for another entry.
-        keys.insert(end, AGE, 10, key(1, "a"), (9, 50));
+        keys.insert(AGE, 10, key(1, "a"), Kept::new(9, 50, end));
         assert_eq!(found(&keys, end), Some(9));
         keys.expire(end + AGE, AGE);
         assert_eq!(keys, Keys::default());
@@ -133,10 +158,12 @@ mod tests {
     fn the_oldest_gives_way() {
         let mut keys = Keys::default();
         for (seq, name) in [(1, "a"), (2, "b"), (3, "c")] {
-            keys.insert(Timestamp::ZERO, AGE, 2, key(1, name), (seq, 0));
+            keys.insert(AGE, 2, key(1, name), Kept::new(seq, 0, Timestamp::ZERO));
         }
         let kept = ["a", "b", "c"].map(|name| keys.find(Timestamp::ZERO, AGE, &key(1, name)));
         assert_eq!(kept.map(|kept| kept.map(|kept| kept.seq)), [None, Some(2), Some(3)]);
+        assert!(keys.insert(AGE, 1, key(1, "d"), Kept::new(4, 0, Timestamp::ZERO)));
+        assert_eq!(keys.len(), 1);
     }
 
     #[test]

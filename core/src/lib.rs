@@ -15,6 +15,7 @@ mod event;
 mod flow;
 mod frame;
 mod hub;
+mod journal;
 mod keyed;
 mod keys;
 mod log;
@@ -24,20 +25,25 @@ pub mod protocol;
 mod room;
 mod session;
 mod slab;
+mod snapshot;
 mod ticket;
 mod time;
 mod timers;
+mod totals;
 
 pub use bucket::{Bucket, Rate};
 pub use claims::{Action, Claims, Grant, Pattern, PatternError, Permissions};
 pub use close::CloseCode;
 pub use command::{Command, Queue, Recipients, Refusal};
-pub use config::{Auth, Config, ConfigError, PlainText, RunAhead};
+pub use config::{AfterDrain, Auth, Config, ConfigError, PlainText, RunAhead};
 pub use event::{
     AddressKey, AdminAction, ConnId, Event, Framing, Greeting, Peer, RoomChoice, Verdict,
 };
 pub use frame::frame_len;
 pub use hub::{Hub, Machine, Origin};
+pub use journal::{Batch, Recovery, Tails};
 pub use name::{Name, NameError};
+pub use snapshot::{RestoreError, Snapshot};
 pub use ticket::{Entropy, NoTicket, Ticket};
 pub use time::Timestamp;
+pub use totals::{Counts, Levels, Limit, Totals};

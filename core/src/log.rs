@@ -1,13 +1,17 @@
 //! A room's log. This file does not know who reads it, nor how a frame looks.
 
 use alloc::collections::VecDeque;
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
-use crate::event::ConnId;
-use crate::keyed::digits;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::keyed::{digits, value};
+use crate::session::SessionId;
 use crate::time::Timestamp;
 
 /// The name of one run of a log, never the same twice. Two places are comparable only within one.
@@ -20,12 +24,20 @@ impl fmt::Display for Epoch {
     }
 }
 
+impl<'de> Deserialize<'de> for Epoch {
+    /// Reads what it is written as: its digits.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        value(&text).map(Self).ok_or_else(|| D::Error::custom("an epoch has other digits"))
+    }
+}
+
 /// One entry, as it is sent.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entry {
     pub(crate) text: Arc<str>,
-    /// The session, by its first connection; nothing for an operator.
-    pub(crate) author: Option<ConnId>,
+    /// The session; nothing for an operator.
+    pub(crate) author: Option<SessionId>,
     pub(crate) at: Timestamp,
 }
 
@@ -37,8 +49,16 @@ pub(crate) struct Bounds {
     pub(crate) age: Duration,
 }
 
+/// How many entries gave way to a new one, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Trimmed {
+    pub(crate) age: u64,
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+}
+
 /// Entries numbered from 1 without a hole, of which the newest are kept.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Log {
     epoch: Epoch,
     head: u64,
@@ -49,6 +69,17 @@ pub(crate) struct Log {
 impl Log {
     pub(crate) fn new(epoch: Epoch) -> Self {
         Self { epoch, head: 0, bytes: 0, entries: VecDeque::new() }
+    }
+
+    /// The log that was at `head`, and kept `entries`; nothing if these are more than it ever had.
+    pub(crate) fn restored(epoch: Epoch, head: u64, entries: VecDeque<Entry>) -> Option<Self> {
+        let bytes = entries.iter().map(|entry| entry.text.len()).sum();
+        (entries.len() as u64 <= head).then_some(Self { epoch, head, bytes, entries })
+    }
+
+    /// What is kept, the oldest first.
+    pub(crate) fn entries(&self) -> &VecDeque<Entry> {
+        &self.entries
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
@@ -89,18 +120,34 @@ impl Log {
         (from..=to).filter_map(|seq| Some((seq, self.get(seq)?)))
     }
 
-    /// Appends an entry at `head() + 1`, having made room for it.
-    pub(crate) fn append(&mut self, bounds: Bounds, entry: Entry) {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The bytes of the entries that are kept.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Appends an entry at `head() + 1`, having made room for it. What gave way is told, if any did.
+    pub(crate) fn append(&mut self, bounds: Bounds, entry: Entry) -> Option<Trimmed> {
+        let before = self.entries.len();
         self.expire(entry.at, bounds.age);
+        let age = (before - self.entries.len()) as u64;
+        let mut trimmed = Trimmed { age, ..Trimmed::default() };
         let bytes = entry.text.len();
         while self.entries.len() >= bounds.entries || self.bytes + bytes > bounds.bytes {
+            let is_full = self.entries.len() >= bounds.entries;
             if self.trim_oldest().is_none() {
                 break;
             }
+            trimmed.entries += u64::from(is_full);
+            trimmed.bytes += u64::from(!is_full);
         }
         self.head += 1;
         self.bytes += bytes;
         self.entries.push_back(entry);
+        (self.entries.len() <= before).then_some(trimmed)
     }
 
     /// Puts another text in the place of one that is kept.

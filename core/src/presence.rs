@@ -3,12 +3,14 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::name::Name;
 use crate::protocol::{Changes, Members, Present};
 use crate::time::Timestamp;
 
 /// The users of a room, each with the number of its sessions there, and the news of them.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Presence {
     users: BTreeMap<Name, u32>,
     news: News,
@@ -21,7 +23,7 @@ pub(crate) struct Presence {
 }
 
 /// Of whom members are to be told.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum News {
     /// Of these; also of who came and went, whom a list in between has shown.
     Of(BTreeSet<Name>),
@@ -39,7 +41,42 @@ enum Told {
     Count,
 }
 
+/// What members were told of a room's users, and what they are to be told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Telling {
+    /// How often they were told.
+    pub(crate) version: u64,
+    /// Whether they know names, and not only a number.
+    pub(crate) names: bool,
+    /// Of whom they are to be told; nothing means of everybody.
+    pub(crate) news: Option<BTreeSet<Name>>,
+}
+
 impl Presence {
+    /// What was told, and what is still to be told, of these users.
+    pub(crate) fn restored(users: BTreeMap<Name, u32>, told: Telling) -> Self {
+        let Telling { version, names, news } = told;
+        Self {
+            users,
+            news: news.map_or(News::All, News::Of),
+            version,
+            told: if names { Told::Names } else { Told::Count },
+            armed: None,
+        }
+    }
+
+    /// What was told, and what is still to be told.
+    pub(crate) fn telling(&self) -> Telling {
+        Telling {
+            version: self.version,
+            names: self.told == Told::Names,
+            news: match &self.news {
+                News::Of(names) => Some(names.clone()),
+                News::All => None,
+            },
+        }
+    }
+
     /// A session of `user` has come. A list has `most` users at the most.
     pub(crate) fn arrive(&mut self, most: usize, user: &Name) {
         *self.users.entry(user.clone()).or_insert(0) += 1;

@@ -6,9 +6,10 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::{Index, IndexMut};
+use core::time::Duration;
 
 use crate::event::ConnId;
-use crate::log::{Epoch, Log};
+use crate::log::{Bounds, Entry, Epoch, Log, Trimmed};
 use crate::name::Name;
 use crate::presence::Presence;
 use crate::protocol::{ack_middle, message_prefix, without_data};
@@ -16,7 +17,7 @@ use crate::slab::Slab;
 use crate::time::Timestamp;
 
 /// A log and its members, as slots in the table of sessions.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Room {
     pub(crate) name: Name,
     pub(crate) log: Log,
@@ -49,6 +50,12 @@ impl Room {
         }
     }
 
+    /// The room that had this log, these lagging members and this news of them.
+    pub(crate) fn restored(name: Name, log: Log, members: Vec<u32>, presence: Presence) -> Self {
+        let room = Self::new(name, log.epoch());
+        Self { log, presence, members, ..room }
+    }
+
     pub(crate) fn members(&self) -> usize {
         self.members.len()
     }
@@ -60,7 +67,7 @@ impl Room {
 
     /// Takes the data out of the entry at `seq`, whose place stays. Nothing happens, and the answer is
     /// `false`, where no data is: the entry is trimmed, removed already, or tells of a removal.
-    pub(crate) fn take_data_out(&mut self, seq: u64) -> bool {
+    fn take_data_out(&mut self, seq: u64) -> bool {
         let entry = self.log.get(seq);
         let text = entry.and_then(|entry| without_data(&self.prefix, &entry.text));
         text.map(|text| self.log.rewrite(seq, text.into())).is_some()
@@ -79,13 +86,13 @@ impl Room {
     }
 
     /// Adds a lagging member, and returns its place.
-    pub(crate) fn add(&mut self, session: u32) -> u32 {
+    fn add(&mut self, session: u32) -> u32 {
         self.members.push(session);
         place(self.members.len() - 1)
     }
 
     /// Removes the member at `at`. Each member that moves is told with its new place.
-    pub(crate) fn remove(&mut self, at: u32, mut moved: impl FnMut(u32, u32)) {
+    fn remove(&mut self, at: u32, mut moved: impl FnMut(u32, u32)) {
         let mut at = at as usize;
         if at < self.live {
             self.live -= 1;
@@ -102,14 +109,14 @@ impl Room {
     }
 
     /// Moves the lagging member at `at` to the live ones.
-    pub(crate) fn make_live(&mut self, at: u32, mut moved: impl FnMut(u32, u32)) {
+    fn make_live(&mut self, at: u32, mut moved: impl FnMut(u32, u32)) {
         self.recipients = None;
         self.swap(at as usize, self.live, &mut moved);
         self.live += 1;
     }
 
     /// Moves the live member at `at` to the lagging ones.
-    pub(crate) fn make_lagging(&mut self, at: u32, mut moved: impl FnMut(u32, u32)) {
+    fn make_lagging(&mut self, at: u32, mut moved: impl FnMut(u32, u32)) {
         self.recipients = None;
         self.live -= 1;
         self.swap(at as usize, self.live, &mut moved);
@@ -129,15 +136,50 @@ fn place(index: usize) -> u32 {
 }
 
 /// Every room, by slot and by name.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Rooms {
     slab: Slab<Room>,
     by_name: BTreeMap<Name, u32>,
+    pub(crate) sums: Sums,
+}
+
+/// What all rooms have together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sums {
+    pub(crate) members: u64,
+    pub(crate) live: u64,
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Rooms {
     pub(crate) fn len(&self) -> usize {
         self.slab.len()
+    }
+
+    /// Each one, by its slot.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Room)> {
+        self.slab.iter()
+    }
+
+    /// The slots of the table that are free.
+    pub(crate) fn free(&self) -> &[u32] {
+        self.slab.free()
+    }
+
+    /// The rooms that were in these slots, and the slots that were free; nothing if they contradict
+    /// each other.
+    pub(crate) fn restored(rooms: Vec<(u32, Room)>, free: Vec<u32>) -> Option<Self> {
+        let by_name: BTreeMap<_, _> =
+            rooms.iter().map(|(slot, room)| (room.name.clone(), *slot)).collect();
+        (by_name.len() == rooms.len()).then_some(())?;
+        let mut sums = Sums::default();
+        for (_, room) in &rooms {
+            sums.members += room.members() as u64;
+            sums.entries += room.log.len() as u64;
+            sums.bytes += room.log.bytes() as u64;
+        }
+        Some(Self { slab: Slab::restored(rooms, free)?, by_name, sums })
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<u32> {
@@ -149,6 +191,66 @@ impl Rooms {
         let slot = self.slab.insert(room);
         self.by_name.insert(name, slot);
         slot
+    }
+
+    /// Adds a lagging member, and returns its place.
+    pub(crate) fn add(&mut self, slot: u32, session: u32) -> u32 {
+        self.sums.members += 1;
+        self.slab[slot].add(session)
+    }
+
+    /// Removes the member at `at`. Each member that moves is told with its new place.
+    pub(crate) fn leave(&mut self, slot: u32, at: u32, moved: impl FnMut(u32, u32)) {
+        let room = &mut self.slab[slot];
+        self.sums.members -= 1;
+        self.sums.live -= u64::from((at as usize) < room.live);
+        room.remove(at, moved);
+    }
+
+    /// Moves the lagging member at `at` to the live ones.
+    pub(crate) fn make_live(&mut self, slot: u32, at: u32, moved: impl FnMut(u32, u32)) {
+        self.sums.live += 1;
+        self.slab[slot].make_live(at, moved);
+    }
+
+    /// Moves the live member at `at` to the lagging ones.
+    pub(crate) fn make_lagging(&mut self, slot: u32, at: u32, moved: impl FnMut(u32, u32)) {
+        self.sums.live -= 1;
+        self.slab[slot].make_lagging(at, moved);
+    }
+
+    /// Appends an entry to a room's log. What gave way is told, if any did.
+    pub(crate) fn append(&mut self, slot: u32, bounds: Bounds, entry: Entry) -> Option<Trimmed> {
+        self.change_log(slot, |log| log.append(bounds, entry))
+    }
+
+    /// Lets go of what is `age` old in a room's log, and returns how much that is.
+    pub(crate) fn expire(&mut self, slot: u32, now: Timestamp, age: Duration) -> u64 {
+        // Most often nothing is.
+        if self.slab[slot].log.expires_at(age).is_none_or(|at| at > now) {
+            return 0;
+        }
+        let before = self.sums.entries;
+        self.change_log(slot, |log| log.expire(now, age));
+        before - self.sums.entries
+    }
+
+    /// Takes the data out of the entry at `seq`, if it has any.
+    pub(crate) fn take_data_out(&mut self, slot: u32, seq: u64) -> bool {
+        let room = &mut self.slab[slot];
+        let before = room.log.bytes() as u64;
+        let is_out = room.take_data_out(seq);
+        self.sums.bytes = self.sums.bytes - before + room.log.bytes() as u64;
+        is_out
+    }
+
+    fn change_log<T>(&mut self, slot: u32, change: impl FnOnce(&mut Log) -> T) -> T {
+        let log = &mut self.slab[slot].log;
+        let (entries, bytes) = (log.len() as u64, log.bytes() as u64);
+        let changed = change(log);
+        self.sums.entries = self.sums.entries - entries + log.len() as u64;
+        self.sums.bytes = self.sums.bytes - bytes + log.bytes() as u64;
+        changed
     }
 
     pub(crate) fn remove(&mut self, slot: u32) {

@@ -6,6 +6,8 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::{Index, IndexMut};
 
+use serde::{Deserialize, Serialize};
+
 use crate::addresses::Hold;
 use crate::bucket::Bucket;
 use crate::claims::Claims;
@@ -18,14 +20,17 @@ use crate::slab::Slab;
 use crate::ticket::{Entropy, Ticket};
 use crate::time::Timestamp;
 
+/// A session's name for ever: the number of sessions that had begun before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct SessionId(pub(crate) u64);
+
 /// One client, connected or expected back.
 ///
 /// The moments of liveness are those of the hub's clock of waking hours (`Hub::awake`), which stands
 /// still while the hub itself was away.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Session {
-    /// The connection that began it: its name for ever.
-    pub(crate) id: ConnId,
+    pub(crate) id: SessionId,
     /// What a client must know to come back to it.
     pub(crate) secret: Entropy,
     pub(crate) user: Name,
@@ -58,7 +63,7 @@ pub(crate) enum Standing {
 }
 
 /// What belongs to a session's connection and not to the session.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Link {
     pub(crate) conn: ConnId,
     pub(crate) framing: Framing,
@@ -132,9 +137,9 @@ impl Link {
 }
 
 impl Session {
-    pub(crate) fn new(secret: Entropy, user: Name, link: Link) -> Self {
+    pub(crate) fn new(id: SessionId, secret: Entropy, user: Name, link: Link) -> Self {
         Self {
-            id: link.conn,
+            id,
             secret,
             user,
             credential: None,
@@ -190,7 +195,7 @@ impl Session {
 }
 
 /// Every session, by slot, by connection and by name, each with its flow.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Sessions {
     slab: Slab<Session>,
     /// The flow of the session in the same slot.
@@ -201,6 +206,8 @@ pub(crate) struct Sessions {
     by_user: BTreeSet<(Name, u32)>,
     /// Those without a connection, the longest first.
     lost: BTreeSet<(Timestamp, u32)>,
+    /// The slots where something changed that is kept, since that was last asked for.
+    changed: Vec<u32>,
 }
 
 impl Sessions {
@@ -212,9 +219,67 @@ impl Sessions {
         self.slab.is_empty()
     }
 
+    /// How many have a connection.
+    pub(crate) fn connected(&self) -> usize {
+        self.by_conn.len()
+    }
+
     /// One more than the highest slot.
     pub(crate) fn end(&self) -> u32 {
         self.slab.end()
+    }
+
+    /// Each one, by its slot.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Session)> {
+        self.slab.iter()
+    }
+
+    /// Every connection.
+    pub(crate) fn conns(&self) -> impl Iterator<Item = ConnId> {
+        self.by_conn.keys().copied()
+    }
+
+    /// The slots of the table that are free.
+    pub(crate) fn free(&self) -> &[u32] {
+        self.slab.free()
+    }
+
+    /// The sessions without a connection that were in these slots, those with a name that nobody else
+    /// may have, and the slots that were free; nothing if they contradict each other.
+    pub(crate) fn restored(
+        lost: Vec<(u32, Session)>,
+        named: &[u32],
+        free: Vec<u32>,
+    ) -> Option<Self> {
+        let mut restored = Self { slab: Slab::restored(lost, free)?, ..Self::default() };
+        for (slot, session) in restored.slab.iter() {
+            restored.lost.insert((session.lost_at()?, slot));
+            if session.claims().is_some() {
+                restored.by_user.insert((session.user.clone(), slot));
+            }
+        }
+        for slot in named {
+            let user = restored.slab.get(*slot)?.user.clone();
+            restored.by_name.insert(user, *slot).is_none().then_some(())?;
+        }
+        let no_flow = Flow::new(ConnId::new(0));
+        restored.flows.resize(restored.slab.end() as usize, no_flow);
+        Some(restored)
+    }
+
+    /// Something that is kept changes in this slot.
+    pub(crate) fn touch(&mut self, slot: u32) {
+        self.changed.push(slot);
+    }
+
+    /// Where something changed that is kept, since this was last asked for.
+    pub(crate) fn take_changed(&mut self) -> Vec<u32> {
+        core::mem::take(&mut self.changed)
+    }
+
+    /// Nobody wants to know what changed.
+    pub(crate) fn forget_changed(&mut self) {
+        self.changed.clear();
     }
 
     pub(crate) fn find(&self, conn: ConnId) -> Option<u32> {
@@ -255,6 +320,7 @@ impl Sessions {
     }
 
     pub(crate) fn remove(&mut self, slot: u32) -> Session {
+        self.touch(slot);
         self.free_name(slot);
         let session = self.slab.remove(slot);
         if session.claims().is_some() {
@@ -272,6 +338,7 @@ impl Sessions {
 
     pub(crate) fn rename(&mut self, slot: u32, name: Name) {
         self.free_name(slot);
+        self.touch(slot);
         self.slab[slot].user = name.clone();
         self.by_name.insert(name, slot);
     }
@@ -279,6 +346,7 @@ impl Sessions {
     /// The session goes by a token, which decides its name.
     pub(crate) fn identify(&mut self, slot: u32, claims: Box<Claims>) {
         self.free_name(slot);
+        self.touch(slot);
         let user = claims.user.clone();
         self.by_user.insert((user.clone(), slot));
         let session = &mut self.slab[slot];
@@ -310,11 +378,13 @@ impl Sessions {
         let name = &self.slab[slot].user;
         if self.by_name.get(name) == Some(&slot) {
             self.by_name.remove(name);
+            self.touch(slot);
         }
     }
 
     /// The session has no connection any more.
     pub(crate) fn lose(&mut self, slot: u32, since: Timestamp) {
+        self.touch(slot);
         let session = &mut self.slab[slot];
         session.standing = Standing::Lingering { since };
         self.by_conn.remove(&session.link.conn);
@@ -323,6 +393,7 @@ impl Sessions {
 
     /// Gives the connection of the session in `from`, which ends, to the one in `to`.
     pub(crate) fn hand_over(&mut self, from: u32, to: u32) {
+        self.touch(to);
         let flow = self.flows[from as usize];
         let Session { link, messages, bytes, strikes, .. } = self.remove(from);
         let session = &mut self.slab[to];

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::ops::{Index, IndexMut};
 
 /// Values in slots numbered from 0. The table is as new when the last value is gone.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Slab<T> {
     slots: Vec<Option<T>>,
     free: Vec<u32>,
@@ -23,6 +23,34 @@ impl<T> Slab<T> {
     /// One more than the highest slot.
     pub(crate) fn end(&self) -> u32 {
         u32::try_from(self.slots.len()).expect("a table has at most 2^32 slots")
+    }
+
+    /// The values that were in these slots, with the others free in this order: the last one is used
+    /// first. Nothing if a slot is named twice, or one in between is not named.
+    pub(crate) fn restored(used: Vec<(u32, T)>, free: Vec<u32>) -> Option<Self> {
+        let mut is_free = Vec::new();
+        is_free.resize(used.len() + free.len(), false);
+        for slot in &free {
+            let is_free = is_free.get_mut(*slot as usize)?;
+            (!core::mem::replace(is_free, true)).then_some(())?;
+        }
+        let mut slots = Vec::new();
+        slots.resize_with(is_free.len(), || None);
+        for (slot, value) in used {
+            let place = slots.get_mut(slot as usize)?;
+            (!is_free[slot as usize] && place.replace(value).is_none()).then_some(())?;
+        }
+        Some(Self { slots, free })
+    }
+
+    /// Each slot in use, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        (0..).zip(&self.slots).filter_map(|(slot, value)| Some((slot, value.as_ref()?)))
+    }
+
+    /// The slots that are free, the one that is used next at the end.
+    pub(crate) fn free(&self) -> &[u32] {
+        &self.free
     }
 
     pub(crate) fn get(&self, slot: u32) -> Option<&T> {

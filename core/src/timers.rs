@@ -28,7 +28,7 @@ pub(crate) enum Timer {
 ///
 /// An owner whose deadline moves on leaves its timer where it is and sets it again when it fires:
 /// a connection that talks costs nothing here.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Timers(BTreeSet<(Timestamp, Timer)>);
 
 impl Timers {

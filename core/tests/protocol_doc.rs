@@ -351,7 +351,7 @@ impl Scene {
                 }
                 self.people.retain(|_, of| *of != conn);
             }
-            Command::Drained => {}
+            Command::Append { .. } | Command::Drained => {}
         }
     }
 

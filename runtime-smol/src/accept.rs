@@ -5,11 +5,12 @@ use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
-use roundtable_server::Wire;
 use smol::channel::{Receiver, Sender};
 use smol::lock::{Semaphore, SemaphoreGuardArc};
 use smol::{Async, Timer, future};
 use tracing::{info, warn};
+
+use crate::Shared;
 
 /// An accepted socket, on its way to a shard.
 pub(crate) struct Admitted {
@@ -27,7 +28,7 @@ pub(crate) struct Acceptor {
 }
 
 /// Accepts until nobody wants more.
-pub(crate) async fn accept(acceptor: Acceptor, wire: &Wire) {
+pub(crate) async fn accept(acceptor: Acceptor, shared: &Shared) {
     let Acceptor { listener, closed, shards } = acceptor;
     let is_closed = async {
         match closed {
@@ -36,17 +37,25 @@ pub(crate) async fn accept(acceptor: Acceptor, wire: &Wire) {
         }
     };
     // In this order: whoever knocks once it is closed is left to the next server.
-    future::or(is_closed, deal_out(listener, shards, wire)).await;
+    future::or(is_closed, deal_out(listener, shards, shared)).await;
 }
 
 /// Accepts and deals the sockets out to the shards in turn, until nobody wants them.
 ///
 /// When there is no place left, further peers wait in the system's queue.
-async fn deal_out(listener: Async<TcpListener>, shards: Vec<Sender<Admitted>>, wire: &Wire) {
+async fn deal_out(listener: Async<TcpListener>, shards: Vec<Sender<Admitted>>, shared: &Shared) {
+    let wire = &shared.settings.wire;
     let places = Arc::new(Semaphore::new(wire.max_connections));
     let mut is_failing = false;
     for shard in shards.iter().cycle() {
-        let place = places.acquire_arc().await;
+        let free = places.try_acquire_arc();
+        if free.is_none() {
+            shared.edge.accept_waits();
+        }
+        let place = match free {
+            Some(place) => place,
+            None => places.acquire_arc().await,
+        };
         let socket = loop {
             match accept_one(&listener).await {
                 Ok(socket) => break socket,
@@ -55,6 +64,7 @@ async fn deal_out(listener: Async<TcpListener>, shards: Vec<Sender<Admitted>>, w
                 Err(_) => {}
             }
             is_failing = true;
+            shared.edge.accept_failed();
             Timer::after(wire.accept_backoff).await;
         };
         if is_failing {

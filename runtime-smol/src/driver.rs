@@ -5,7 +5,9 @@ use std::vec;
 
 use roundtable::{Command, Event, Machine, RunAhead};
 use roundtable_server::Settings;
-use smol::channel::{Receiver, TryRecvError};
+use roundtable_server::admin::{Question, Told};
+use roundtable_server::metrics::Measured;
+use smol::channel::{Receiver, Sender, TryRecvError};
 use smol::future;
 use tracing::info;
 
@@ -13,7 +15,7 @@ use crate::clock::{Alarm, Clock};
 use crate::turn::{ShardLost, Shards};
 
 /// A word to the hub's loop that is no event of a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Signal {
     /// Somebody wants the server to stop.
     Stop,
@@ -22,6 +24,8 @@ pub(crate) enum Signal {
         /// Which one.
         shard: usize,
     },
+    /// Somebody asks: the answer is waited for, and has its place.
+    Ask(Question, Sender<Told>),
     /// A shard is gone.
     ShardLost,
 }
@@ -62,6 +66,8 @@ enum Input {
     Event(Event),
     /// This shard takes part in the turn.
     Touch(usize),
+    /// This is asked, and begins no turn.
+    Ask(Question, Sender<Told>),
 }
 
 impl Driver {
@@ -72,7 +78,10 @@ impl Driver {
     /// turn, too; so do a `Tick`, if one is due, and the levels that the shards report. Then the
     /// shards get this turn, and the machine its `Flushed`, which covers the turn before. A machine
     /// that wants no run-ahead has its `Flushed` once the shards have answered this turn.
-    pub(crate) async fn run(&mut self, machine: &mut impl Machine) -> Result<(), ShardLost> {
+    pub(crate) async fn run(
+        &mut self,
+        machine: &mut Measured<impl Machine>,
+    ) -> Result<(), ShardLost> {
         let mut commands = Vec::new();
         let mut alarm = Alarm::new(self.clock);
         let mut is_drained = false;
@@ -81,10 +90,16 @@ impl Driver {
             // What the last `Flushed` commanded is the beginning of this turn.
             let is_idle = commands.is_empty() && !self.shards.are_busy() && !is_drained;
             is_drained |= self.carry_out(&mut commands);
-            let mut input = if is_idle {
-                self.inbox.next(alarm.ring(machine.next_deadline())).await?
-            } else {
-                self.next_while_busy().await?
+            let mut input = loop {
+                let came = if is_idle {
+                    self.inbox.next(alarm.ring(machine.next_deadline())).await?
+                } else {
+                    self.next_while_busy().await?
+                };
+                match came {
+                    Some(Input::Ask(question, asker)) => tell(machine, question, &asker),
+                    came => break came,
+                }
             };
             while let Some(next) = input {
                 match next {
@@ -99,6 +114,7 @@ impl Driver {
                         is_drained |= self.carry_out(&mut commands);
                     }
                     Input::Touch(shard) => self.shards.touch(shard),
+                    Input::Ask(question, asker) => tell(machine, question, &asker),
                 }
                 input = if turn.is_over() { None } else { self.next_while_busy().await? };
             }
@@ -108,6 +124,7 @@ impl Driver {
                 is_drained |= self.carry_out(&mut commands);
             }
             if self.run_ahead == RunAhead::Zero {
+                machine.commit();
                 self.shards.post()?;
             }
             for (conn, bytes) in self.shards.answers().await? {
@@ -115,6 +132,7 @@ impl Driver {
                 is_drained |= self.carry_out(&mut commands);
             }
             if self.run_ahead == RunAhead::One {
+                machine.commit();
                 self.shards.post()?;
             }
             machine.handle(self.clock.now(), Event::Flushed, &mut commands);
@@ -139,6 +157,11 @@ impl Driver {
             .drain(..)
             .fold(false, |is_drained, command| is_drained | self.shards.carry_out(command))
     }
+}
+
+fn tell(machine: &Measured<impl Machine>, question: Question, asker: &Sender<Told>) {
+    // Whoever asked may have given up.
+    let _unheard = asker.try_send(question.answer(machine));
 }
 
 impl Limits {
@@ -219,6 +242,7 @@ impl Inbox {
                 Ok(Input::Event(Event::Drain { within: self.drain_within }))
             }
             Some(Signal::Report { shard }) => Ok(Input::Touch(shard)),
+            Some(Signal::Ask(question, asker)) => Ok(Input::Ask(question, asker)),
             Some(Signal::ShardLost) | None => Err(ShardLost),
         }
     }
@@ -231,7 +255,7 @@ mod tests {
 
     use roundtable::{ConnId, Recipients, Timestamp};
     use roundtable_server::binary::Binary;
-    use smol::channel::{Sender, bounded};
+    use smol::channel::bounded;
 
     use super::*;
     use crate::turn::{Slot, Turn};
@@ -283,7 +307,7 @@ mod tests {
         let heard = RefCell::new(Vec::new());
         let handed = || std::mem::take(&mut *heard.borrow_mut());
         let (mut driver, slot, events, signals) = driver(RunAhead::One);
-        let mut echo = Echo(&heard);
+        let mut echo = Measured::new(Echo(&heard), driver.run_ahead);
         let mut run = pin!(driver.run(&mut echo));
         smol::block_on(async {
             events.send(vec![text("a")]).await.expect("room");
@@ -326,7 +350,7 @@ mod tests {
         let heard = RefCell::new(Vec::new());
         let handed = || std::mem::take(&mut *heard.borrow_mut());
         let (mut driver, slot, events, _signals) = driver(RunAhead::Zero);
-        let mut echo = Echo(&heard);
+        let mut echo = Measured::new(Echo(&heard), driver.run_ahead);
         let mut run = pin!(driver.run(&mut echo));
         events.try_send(vec![text("a")]).expect("room");
         assert!(smol::block_on(future::poll_once(&mut run)).is_none());
@@ -338,11 +362,36 @@ mod tests {
     }
 
     #[test]
+    fn a_question_is_answered_and_begins_no_turn() {
+        let heard = RefCell::new(Vec::new());
+        let (mut driver, slot, events, signals) = driver(RunAhead::One);
+        let mut echo = Measured::new(Echo(&heard), driver.run_ahead);
+        let mut run = pin!(driver.run(&mut echo));
+        let (asker, told) = bounded(1);
+        signals.try_send(Signal::Ask(Question::Metrics, asker)).expect("room");
+        assert!(smol::block_on(future::poll_once(&mut run)).is_none());
+        let Told::Metrics(report) = told.try_recv().expect("an answer");
+        assert!(report.hub.is_none(), "an echo is no hub");
+        assert_eq!(report.figures.turns.count(), 0);
+        assert!(heard.borrow().is_empty(), "the machine is told {heard:?}");
+        assert!(slot.turns.try_recv().is_err(), "the shards are left alone");
+        // Nobody may be there any more.
+        let (asker, told) = bounded(1);
+        drop(told);
+        signals.try_send(Signal::Ask(Question::Metrics, asker)).expect("room");
+        events.try_send(vec![text("a")]).expect("room");
+        assert!(smol::block_on(future::poll_once(&mut run)).is_none());
+        assert_eq!(*heard.borrow(), [text("a"), Event::Flushed]);
+    }
+
+    #[test]
     fn a_shard_that_is_lost_ends_the_loop() {
         let heard = RefCell::new(Vec::new());
         let (mut driver, slot, events, signals) = driver(RunAhead::One);
         signals.try_send(Signal::ShardLost).expect("room");
-        assert!(smol::block_on(driver.run(&mut Echo(&heard))).is_err());
+        assert!(
+            smol::block_on(driver.run(&mut Measured::new(Echo(&heard), RunAhead::One))).is_err()
+        );
         drop((slot, events));
     }
 }

@@ -17,6 +17,7 @@
 //! ```
 
 mod accept;
+mod admin;
 mod batch;
 pub mod chat;
 mod clock;
@@ -38,15 +39,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use roundtable::{Event, Machine, RunAhead};
+use roundtable_server::admin::Admin;
 use roundtable_server::auth::{Guarded, Tokens};
+use roundtable_server::metrics::{Edge, Measured};
 use roundtable_server::tls::Tls;
-use roundtable_server::{Door, Readiness, Settings};
+use roundtable_server::{AdminDoor, Door, Readiness, Settings};
 use smol::channel::{self, Receiver, Sender};
 use smol::{Async, future};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tracing::info;
 
 use crate::accept::Acceptor;
+use crate::admin::Operators;
 use crate::batch::Batch;
 use crate::clock::Clock;
 use crate::driver::{Driver, Inbox, Limits, Signal};
@@ -74,6 +78,8 @@ pub struct Server {
     settings: Settings,
     shards: usize,
     stopper: Stopper,
+    /// Where operators ask, and what answers them.
+    admin: Option<(TcpListener, AdminDoor)>,
     /// Ends when the server drains.
     closed: Receiver<Infallible>,
     signals: Receiver<Signal>,
@@ -99,6 +105,7 @@ struct Shared {
     tokens: Option<Arc<Tokens>>,
     tls: Option<Arc<Tls>>,
     clock: Clock,
+    edge: Arc<Edge>,
     is_draining: Arc<AtomicBool>,
     /// Whether the hub's loop has come to its end, and not to grief.
     is_drained: AtomicBool,
@@ -131,8 +138,8 @@ impl Server {
             shards => shards,
         };
         let shards = shards.min(MAX_SHARDS);
-        // Each shard rings at most once, and may be lost; and there is one stop.
-        let (sender, signals) = channel::bounded(2 * shards + 1);
+        // Each shard rings at most once, and may be lost; there is one stop, and some may ask.
+        let (sender, signals) = channel::bounded(2 * shards + 1 + admin::MOST);
         // Of each shard, one batch gathers and one is on its way.
         let (events_in, events) = channel::bounded(shards);
         let is_draining = Arc::default();
@@ -141,8 +148,8 @@ impl Server {
         let (tokens, tls) = (None, None);
         let stopper =
             Stopper { is_draining, door, signals: sender, events: events_in, tokens, tls };
-        let (is_inherited, settings) = (false, settings.clone());
-        Self { listener, is_inherited, settings, shards, stopper, closed, signals, events }
+        let (is_inherited, admin, settings) = (false, None, settings.clone());
+        Self { listener, is_inherited, settings, shards, stopper, admin, closed, signals, events }
     }
 
     /// Takes tokens, by these keys. Without, none is believed.
@@ -157,6 +164,25 @@ impl Server {
     pub fn with_tls(mut self, tls: Arc<Tls>) -> Self {
         self.stopper.tls = Some(tls);
         self
+    }
+
+    /// Answers operators, on a listener of their own.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be had.
+    pub fn with_admin(self, admin: Admin) -> io::Result<Self> {
+        let listener = TcpListener::bind(admin.listen)?;
+        Ok(Self { admin: Some((listener, admin.door)), ..self })
+    }
+
+    /// Where it answers operators, if it does.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not tell.
+    pub fn admin_addr(&self) -> io::Result<Option<SocketAddr>> {
+        self.admin.as_ref().map(|(listener, _)| listener.local_addr()).transpose()
     }
 
     /// Where it listens, with the port that the system picked.
@@ -194,18 +220,21 @@ impl Server {
             settings,
             shards: count,
             stopper,
+            admin,
             signals,
             events,
         } = self;
         let Stopper { is_draining, signals: signals_in, events: events_in, tokens, tls, .. } =
             stopper;
-        let mut machine = Guarded::new(machine, tokens.clone());
+        let machine = Guarded::new(machine, tokens.clone());
+        let mut machine = Measured::new(machine, settings.hub.run_ahead);
         let listener = Async::new(listener)?;
         let shared = Arc::new(Shared {
             door: Door::new(&settings, tokens.clone()),
             tokens,
             tls,
-            clock: Clock::start(),
+            clock: Clock::of(&machine),
+            edge: Arc::default(),
             is_draining,
             is_drained: AtomicBool::new(false),
             settings,
@@ -234,11 +263,19 @@ impl Server {
                 thread::Builder::new().name(name).spawn_scoped(scope, || shard::run(start))?;
             }
             drop(events_in);
+            // Nothing is ever sent: it ends with the hub's loop.
+            let (until, over) = channel::bounded(1);
+            if let Some((listener, door)) = admin {
+                let (listener, shared) = (Async::new(listener)?, Arc::clone(&shared));
+                let operators = Operators { listener, door, shared, signals: signals_in, over };
+                let name = "admin".to_owned();
+                thread::Builder::new().name(name).spawn_scoped(scope, || operators.serve())?;
+            }
             // Only the shards wait for sockets: here, that would take their events away from them.
             let end = future::block_on(driver.run(&mut machine));
             // A machine that panics has nobody wait for farewells: the end is at once.
             shared.is_drained.store(true, Ordering::Relaxed);
-            drop(driver);
+            drop((driver, until));
             end.map_err(|_lost| io::Error::other("a shard's thread panicked"))
         })?;
         info!("stopped");

@@ -4,13 +4,13 @@
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::mem;
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::rc::Rc;
 
 use roundtable::{Claims, Event, Greeting, Peer, Queue};
-use roundtable_server::{Codec, Door, Frame, Input, Knock, Settings, peer};
+use roundtable_server::{Codec, Door, Frame, Input, Knock, Preface, Settings, Step, Whence, peer};
 use smol::channel::Receiver;
 use smol::future::FutureExt as _;
 use smol::{Async, Timer, future};
@@ -28,8 +28,7 @@ struct Upgrade {
     response: Vec<u8>,
     greeting: Greeting,
     claims: Option<Box<Claims>>,
-    /// Where the client connects from.
-    from: SocketAddr,
+    whence: Whence,
     /// What came behind the request's head: the first frames.
     behind: Vec<u8>,
 }
@@ -38,7 +37,7 @@ impl Upgrade {
     /// Its parts, without the box: a binding to what is in it would hold it to the end.
     #[expect(clippy::boxed_local, reason = "the box is to end here")]
     fn into_parts(self: Box<Self>, settings: &Settings) -> (Peer, Greeting, Vec<u8>) {
-        (peer(settings, self.from, self.claims), self.greeting, self.behind)
+        (peer(settings, self.whence, self.claims), self.greeting, self.behind)
     }
 }
 
@@ -147,6 +146,7 @@ async fn greet(shard: &Shard, stream: &Stream) -> Option<Box<Upgrade>> {
         Request::Upgrade(upgrade) => return Some(upgrade),
         Request::Answer(answer) => answer,
     };
+    shard.shared.edge.answered(&answer);
     let late = async {
         Timer::after(wire.head_timeout).await;
         Err(io::ErrorKind::TimedOut.into())
@@ -159,9 +159,31 @@ async fn greet(shard: &Shard, stream: &Stream) -> Option<Box<Upgrade>> {
     None
 }
 
+/// Reads what a proxy says before all else, where one is to. Gives where the client is.
+async fn preface(shard: &Shard, stream: &Stream) -> io::Result<Whence> {
+    let peer = stream.socket.get_ref().peer_addr()?;
+    let mut preface = Preface::new(&shard.shared.settings, peer);
+    loop {
+        let most = match preface.step() {
+            Step::More(most) => most,
+            Step::Done(whence) => return Ok(whence),
+            Step::Refused(why) => {
+                debug!(%peer, why, "no request");
+                return Err(io::Error::other(why));
+            }
+        };
+        match shard.read_preface(stream, most, |bytes| preface.feed(bytes))? {
+            Taken::End => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Taken::Nothing => readable(&stream.socket).await,
+            Taken::Some | Taken::Budget => {}
+        }
+    }
+}
+
 /// Reads until the door says what the request comes to.
 async fn request(shard: &Shard, stream: &Stream) -> io::Result<Request> {
     let mut head = Vec::new();
+    let whence = preface(shard, stream).await?;
     loop {
         // Most clients have asked by the time that they are accepted.
         match shard.read(stream, |bytes| head.extend_from_slice(bytes))? {
@@ -176,13 +198,12 @@ async fn request(shard: &Shard, stream: &Stream) -> io::Result<Request> {
         if !stream.is_flushed() {
             write_all(stream, &[]).await?;
         }
-        match shard.shared.door.knock(shard.shared.readiness(), &head) {
+        match shard.shared.door.knock(shard.shared.readiness(), whence, &head) {
             Knock::More => {}
             Knock::Answer(answer) => return Ok(Request::Answer(answer)),
-            Knock::Upgrade { response, greeting, claims, consumed } => {
-                let from = stream.socket.get_ref().peer_addr()?;
+            Knock::Upgrade { response, greeting, claims, whence, consumed } => {
                 let behind = head.split_off(consumed);
-                let upgrade = Upgrade { response, greeting, claims, from, behind };
+                let upgrade = Upgrade { response, greeting, claims, whence, behind };
                 return Ok(Request::Upgrade(Box::new(upgrade)));
             }
         }
@@ -278,6 +299,7 @@ fn take<'a>(shard: &'a Rc<Shard>, conn: &Rc<Conn>, input: Input) -> Next<'a> {
         Input::Close(frame) => return Next::End(End::Answered(frame)),
         Input::Fail { code, frame } => {
             debug!(conn = id.get(), code = code.number(), "the peer broke the rules");
+            shard.shared.edge.broken(code);
             return Next::End(End::Closing(frame));
         }
     };

@@ -99,7 +99,7 @@ pub(crate) fn run(start: Start) {
     smol::block_on(executor.run(async {
         let accepting = start.acceptor.map(|acceptor| {
             let own = Rc::clone(&shard);
-            executor.spawn(async move { accept(acceptor, &own.shared.settings.wire).await })
+            executor.spawn(async move { accept(acceptor, &own.shared).await })
         });
         let passing = Rc::clone(&shard);
         shard.spawn(async move { passing.batch.pass_on(&start.events).await });
@@ -252,7 +252,18 @@ impl Shard {
 
     /// Reads once from a socket, within the read budget. No more than this holds the buffers.
     pub(crate) fn read(&self, stream: &Stream, take: impl FnOnce(&[u8])) -> io::Result<Taken> {
-        stream.read(&mut self.buffers.borrow_mut(), take)
+        let read = stream.read(&mut self.buffers.borrow_mut(), take);
+        read.inspect_err(|error| self.shared.edge.reading_failed(error))
+    }
+
+    /// Reads once, and no more than `most` bytes, what stands before all else.
+    pub(crate) fn read_preface(
+        &self,
+        stream: &Stream,
+        most: usize,
+        take: impl FnOnce(&[u8]),
+    ) -> io::Result<Taken> {
+        stream.read_preface(&mut self.buffers.borrow_mut(), most, take)
     }
 
     /// Answers a ping.

@@ -54,14 +54,10 @@ impl Stream {
         take: impl FnOnce(&[u8]),
     ) -> io::Result<Taken> {
         let Buffers { socket, plain } = buffers;
-        let len = loop {
-            match self.socket.get_ref().read(socket) {
-                Ok(0) => return Ok(Taken::End),
-                Ok(len) => break len,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Taken::Nothing),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+        let len = match self.receive(socket)? {
+            None => return Ok(Taken::Nothing),
+            Some(0) => return Ok(Taken::End),
+            Some(len) => len,
         };
         let taken = if len < socket.len() { Taken::Some } else { Taken::Budget };
         let Some(tls) = &self.tls else {
@@ -82,6 +78,36 @@ impl Stream {
         match flow? {
             Flow::Open => Ok(taken),
             Flow::Ended => Ok(Taken::End),
+        }
+    }
+
+    /// Reads once what stands before all else, so also before TLS, and no more than `most` bytes.
+    pub(crate) fn read_preface(
+        &self,
+        buffers: &mut Buffers,
+        most: usize,
+        take: impl FnOnce(&[u8]),
+    ) -> io::Result<Taken> {
+        let most = most.min(buffers.socket.len());
+        Ok(match self.receive(&mut buffers.socket[..most])? {
+            None => Taken::Nothing,
+            Some(0) => Taken::End,
+            Some(len) => {
+                take(&buffers.socket[..len]);
+                Taken::Some
+            }
+        })
+    }
+
+    /// Reads what is there, if there is something.
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            match self.socket.get_ref().read(buffer) {
+                Ok(len) => return Ok(Some(len)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 

@@ -127,6 +127,8 @@ impl Shards {
                 link.touched = true;
                 link.next.closes.push((conn, code, queue));
             }
+            // Who made the machine sees to it, when it commits.
+            Command::Append { .. } => {}
             Command::Drained => return true,
         }
         false

@@ -150,15 +150,15 @@ impl Server<'_> {
             return Ok(());
         };
         head.extend_from_slice(bytes);
-        match self.door.knock(Readiness::Serving, &head) {
+        match self.door.knock(Readiness::Serving, conn.stream.peer_addr()?.into(), &head) {
             Knock::More => conn.head = Some(head),
             Knock::Answer(answer) => {
                 // It fits into the send buffer, which is empty; then the connection ends.
                 conn.stream.write_all(&answer)?;
                 conn.cut_at = Some(now + self.settings.wire.close_timeout);
             }
-            Knock::Upgrade { response, greeting, claims, consumed } => {
-                let peer = peer(self.settings, conn.stream.peer_addr()?, claims);
+            Knock::Upgrade { response, greeting, claims, whence, consumed } => {
+                let peer = peer(self.settings, whence, claims);
                 conn.answer = response;
                 self.handle(Event::Connect { conn: id, peer, greeting });
                 return self.take(id, &head[consumed..]);
@@ -207,6 +207,8 @@ impl Server<'_> {
                 Command::Close { conn, code, queue } => {
                     self.close(conn, queue, frame::close(code));
                 }
+                // Nothing is written down here: the settings do not ask for it.
+                Command::Append { .. } => {}
                 Command::Drained => self.is_drained = true,
             }
         }

@@ -88,6 +88,7 @@ impl Accepting {
                     }
                     if let Err(error) = self.admit(stream) {
                         warn!(%peer, %error, "a connection could not be served");
+                        self.shared.edge.accept_failed();
                         thread::park_timeout(self.shared.settings.wire.accept_backoff);
                     }
                 }
@@ -97,6 +98,7 @@ impl Accepting {
                     if !mem::replace(&mut is_failing, true) {
                         warn!(%error, "accepting pauses");
                     }
+                    self.shared.edge.accept_failed();
                     thread::park_timeout(self.shared.settings.wire.accept_backoff);
                 }
             }
@@ -105,12 +107,16 @@ impl Accepting {
 
     /// Waits until somebody knocks and there is a place. Returns whether to go on.
     fn wait(&self) -> bool {
+        let mut is_waiting = false;
         loop {
             let is_full = self.places.taken.load(Ordering::Acquire)
                 >= self.shared.settings.wire.max_connections;
             let mut waited = vec![PollFd::new(&self.woken, PollFlags::IN)];
             if !is_full {
                 waited.push(PollFd::new(&self.listener, PollFlags::IN));
+            }
+            if is_full && !mem::replace(&mut is_waiting, true) {
+                self.shared.edge.accept_waits();
             }
             if is_full && !self.is_woken() {
                 // A connection that ends, or the stop, ends the pause.

@@ -1,24 +1,29 @@
 //! The one place where time is read.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use roundtable::Timestamp;
+use roundtable::{Machine, Timestamp};
 
 /// The clock of a server, from its start on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     start: Instant,
+    /// What it showed then.
+    first: Timestamp,
 }
 
 impl Clock {
-    /// A clock that starts at zero.
-    pub(crate) fn start() -> Self {
-        Self { start: Instant::now() }
+    /// The clock of `machine`: where another process has begun, it goes on by the wall clock.
+    pub(crate) fn of(machine: &impl Machine) -> Self {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wall_clock_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
+        let first = machine.hub().map_or(Timestamp::ZERO, |hub| hub.moment(wall_clock_ms));
+        Self { start: Instant::now(), first }
     }
 
     /// The time.
     pub(crate) fn now(self) -> Timestamp {
-        Timestamp::new(self.start.elapsed())
+        self.first + self.start.elapsed()
     }
 
     /// The span until `at`; zero if it has come.

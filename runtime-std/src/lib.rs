@@ -6,12 +6,14 @@
 //!   `sockets`): commands become bytes, sent without ever waiting for a peer.
 //! - One thread verifies the tokens that come in frames (`verifier`); one that comes with the request
 //!   is its reader's to verify.
+//! - Where operators are answered, a few threads do that (`admin`).
 //! - One thread waits for the sockets that are full (`flusher`), and only says when they are not.
 //!
-//! Who waits for whom: readers, the verifier and the flusher wait for room in the one bounded queue of notes; the
-//! owner of the machine takes from that queue and waits for nobody. So nothing waits in a circle.
+//! Who waits for whom: readers, the verifier, the flusher and those who ask for operators wait for room in the one
+//! bounded queue of notes; the owner of the machine takes from that queue and waits for nobody. So nothing waits in a circle.
 
 mod accept;
+mod admin;
 mod clock;
 mod flusher;
 mod reader;
@@ -26,9 +28,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use roundtable::{Event, Machine};
+use roundtable_server::admin::Admin;
 use roundtable_server::auth::{Guarded, Tokens};
+use roundtable_server::metrics::Edge;
 use roundtable_server::tls::Tls;
-use roundtable_server::{Door, Readiness, Settings};
+use roundtable_server::{AdminDoor, Door, Readiness, Settings};
 use socket2::{Domain, Socket, Type};
 
 use accept::Acceptor;
@@ -48,6 +52,8 @@ pub struct Server {
     settings: Settings,
     tokens: Option<Arc<Tokens>>,
     tls: Option<Arc<Tls>>,
+    /// Where operators ask, and what answers them.
+    admin: Option<(TcpListener, AdminDoor)>,
     notes: SyncSender<Note>,
     inbox: Receiver<Note>,
 }
@@ -69,6 +75,7 @@ struct Shared {
     tokens: Option<Arc<Tokens>>,
     tls: Option<Arc<Tls>>,
     clock: Clock,
+    edge: Arc<Edge>,
     is_draining: Arc<AtomicBool>,
 }
 
@@ -99,8 +106,8 @@ impl Server {
     fn new(listener: TcpListener, settings: &Settings) -> Self {
         let (notes, inbox) = sync_channel(settings.wire.event_queue);
         let (is_inherited, is_draining) = (false, Arc::default());
-        let (settings, tokens, tls) = (settings.clone(), None, None);
-        Self { listener, is_inherited, is_draining, settings, tokens, tls, notes, inbox }
+        let (settings, tokens, tls, admin) = (settings.clone(), None, None, None);
+        Self { listener, is_inherited, is_draining, settings, tokens, tls, admin, notes, inbox }
     }
 
     /// Takes tokens, by these keys. Without, none is believed.
@@ -113,6 +120,25 @@ impl Server {
     #[must_use]
     pub fn with_tls(self, tls: Arc<Tls>) -> Self {
         Self { tls: Some(tls), ..self }
+    }
+
+    /// Answers operators, on a listener of their own.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be had.
+    pub fn with_admin(self, admin: Admin) -> io::Result<Self> {
+        let listener = TcpListener::bind(admin.listen)?;
+        Ok(Self { admin: Some((listener, admin.door)), ..self })
+    }
+
+    /// Where it answers operators, if it does.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not tell.
+    pub fn admin_addr(&self) -> io::Result<Option<SocketAddr>> {
+        self.admin.as_ref().map(|(listener, _)| listener.local_addr()).transpose()
     }
 
     /// Where the server listens, with the port that the system picked.
@@ -140,19 +166,32 @@ impl Server {
     ///
     /// If the system refuses what a server cannot do without, at the start.
     pub fn run<M: Machine>(self, machine: M) -> io::Result<()> {
-        let Self { listener, is_inherited, is_draining, settings, tokens, tls, notes, inbox } =
-            self;
+        let Self {
+            listener,
+            is_inherited,
+            is_draining,
+            settings,
+            tokens,
+            tls,
+            admin,
+            notes,
+            inbox,
+        } = self;
         let machine = Guarded::new(machine, tokens.clone());
         let shared = Arc::new(Shared {
             door: Door::new(&settings, tokens.clone()),
             settings,
             tokens,
             tls,
-            clock: Clock::start(),
+            clock: Clock::of(&machine),
+            edge: Arc::default(),
             is_draining,
         });
+        let admin = admin.map(|(listener, door)| admin::start(&listener, &door, &notes, &shared));
+        let admin = admin.transpose()?;
         let acceptor = Acceptor::start(listener, is_inherited, notes.clone(), shared.clone())?;
         Owner::new(machine, shared, notes)?.run(&inbox);
+        drop(admin);
         acceptor.stop();
         Ok(())
     }

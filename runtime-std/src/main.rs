@@ -36,18 +36,34 @@ fn main() -> ExitCode {
         Ok(None) => server,
         Err(code) => return code,
     };
-    let machine = match cli::machine(&settings, recording) {
+    let server = match cli::admin(&settings) {
+        Ok(Some(admin)) => match server.with_admin(admin) {
+            Ok(server) => server,
+            Err(error) => return cli::fail_admin(&settings, &error),
+        },
+        Ok(None) => server,
+        Err(code) => return code,
+    };
+    let machine = match cli::machine(&settings, recording, &spawn) {
         Ok(machine) => machine,
         Err(code) => return code,
     };
     let end = stop_on_signals(server.stopper()).and_then(|()| {
+        cli::announce_admin(server.admin_addr()?);
         cli::announce(&settings, server.local_addr()?);
         server.run(machine)
     });
+    // Where nobody was there, the end may come before the thread of signals has said so.
+    supervisor::stopping();
     match end {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => cli::fail(&settings, &error),
     }
+}
+
+/// A thread beside those of the server.
+fn spawn(name: &str, work: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
 }
 
 /// The first Ctrl-C or SIGTERM drains, the second ends the process at once. SIGHUP has the keys

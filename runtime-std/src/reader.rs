@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use roundtable::{ConnId, Event, Greeting, Peer, Timestamp};
 use roundtable_server::tls::{Flow, Layer};
-use roundtable_server::{Codec, Door, Input, Knock, peer};
+use roundtable_server::{Codec, Door, Input, Knock, Preface, Step, Whence, peer};
 use tracing::debug;
 
 use crate::Shared;
@@ -74,12 +74,15 @@ fn open(
     let mut source = Source::new(stream, shared);
     let mut head = Vec::new();
     let mut buffer = [0; 1024];
+    let Some(whence) = preface(&mut source, deadline)? else {
+        return refuse(stream, tls, &Door::timeout_answer(), shared);
+    };
     let answer = loop {
-        match shared.door.knock(shared.readiness(), &head) {
+        match shared.door.knock(shared.readiness(), whence, &head) {
             Knock::More => {}
             Knock::Answer(answer) => break answer,
-            Knock::Upgrade { response, greeting, claims, consumed } => {
-                let peer = peer(&shared.settings, stream.peer_addr()?, claims);
+            Knock::Upgrade { response, greeting, claims, whence, consumed } => {
+                let peer = peer(&shared.settings, whence, claims);
                 let rest = head.split_off(consumed);
                 return Ok(Some(Opened { peer, greeting, head: response.into(), rest }));
             }
@@ -88,12 +91,43 @@ fn open(
             Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Some(count) => match tls {
                 None => head.extend_from_slice(&buffer[..count]),
-                Some(layer) => unseal(stream, layer, &buffer[..count], &mut head)?,
+                Some(layer) => unseal(stream, layer, &buffer[..count], &mut head)
+                    .inspect_err(|error| shared.edge.reading_failed(error))?,
             },
             None => break Door::timeout_answer(),
         }
     };
-    write_all(stream, tls, &answer)?;
+    refuse(stream, tls, &answer, shared)
+}
+
+/// Reads what a proxy says before all else, where one is to. Gives where the client is, unless the
+/// deadline passes.
+fn preface(source: &mut Source<'_>, deadline: Timestamp) -> io::Result<Option<Whence>> {
+    let mut preface = Preface::new(&source.shared.settings, source.stream.peer_addr()?);
+    let mut buffer = [0; 256];
+    loop {
+        let most = match preface.step() {
+            Step::More(most) => most.min(buffer.len()),
+            Step::Done(whence) => return Ok(Some(whence)),
+            Step::Refused(why) => return Err(io::Error::other(why)),
+        };
+        match source.read(&mut buffer[..most], Some(deadline))? {
+            Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Some(count) => preface.feed(&buffer[..count]),
+            None => return Ok(None),
+        }
+    }
+}
+
+/// Answers what is no upgrade.
+fn refuse(
+    stream: &TcpStream,
+    tls: &mut Option<Layer>,
+    answer: &[u8],
+    shared: &Shared,
+) -> io::Result<Option<Opened>> {
+    shared.edge.answered(answer);
+    write_all(stream, tls, answer)?;
     if let Some(layer) = tls {
         layer.close();
         layer.flush(|sealed| (&*stream).write_vectored(sealed))?;
@@ -268,6 +302,7 @@ impl Reader<'_> {
                 Input::Close(frame) => Note::Closing { conn, frame },
                 Input::Fail { code, frame } => {
                     debug!(conn = conn.get(), code = code.number(), "the peer broke the rules");
+                    self.shared.edge.broken(code);
                     Note::Closing { conn, frame }
                 }
             })

@@ -79,6 +79,10 @@ enum State {
     },
 }
 
+/// The TLS of a connection failed, which is cut.
+#[derive(Debug)]
+pub(crate) struct Failed;
+
 impl Sockets {
     pub(crate) fn new(settings: &Settings, notes: SyncSender<Note>) -> io::Result<Self> {
         Ok(Self {
@@ -154,10 +158,10 @@ impl Sockets {
         self.unreported.remove(&conn);
     }
 
-    /// Tells a reader what the bytes say that it sent.
-    pub(crate) fn unseal(&mut self, conn: ConnId, sealed: &[u8]) {
-        let Some(socket) = self.table.get_mut(&conn) else { return };
-        let Some(secure) = &mut socket.secure else { return };
+    /// Tells a reader what the bytes say that it sent. An error says that TLS failed.
+    pub(crate) fn unseal(&mut self, conn: ConnId, sealed: &[u8]) -> Result<(), Failed> {
+        let Some(socket) = self.table.get_mut(&conn) else { return Ok(()) };
+        let Some(secure) = &mut socket.secure else { return Ok(()) };
         let mut bytes = Vec::new();
         let fed = secure.layer.feed(sealed, &mut bytes);
         // A reader that panicked has said so.
@@ -169,9 +173,12 @@ impl Sockets {
             // Why is told if the socket takes it.
             let _unheard = socket.write();
             socket.cut();
-        } else if !is_flushed {
+            return Err(Failed);
+        }
+        if !is_flushed {
             socket.touch(conn, &mut self.touched);
         }
+        Ok(())
     }
 
     /// Queues a frame of the hub's.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use roundtable::{Command, ConnId, Event, Greeting, Machine, Peer, Recipients};
+use roundtable_server::admin::{Question, Told};
+use roundtable_server::metrics::Measured;
 use roundtable_server::{Door, Frame, Sends, frame};
 use tracing::{debug, info};
 
@@ -39,13 +41,15 @@ pub(crate) enum Note {
     Writable { conn: ConnId },
     /// The reader has ended.
     Gone { conn: ConnId },
+    /// Somebody asks: the answer is waited for, and has its place.
+    Ask(Question, SyncSender<Told>),
     /// The operator wants an end.
     Stop,
 }
 
 /// The machine, and the sockets that it speaks through.
 pub(crate) struct Owner<M> {
-    machine: M,
+    machine: Measured<M>,
     sockets: Sockets,
     verifier: Verifier,
     commands: Vec<Command>,
@@ -64,6 +68,7 @@ impl<M: Machine> Owner<M> {
         let sockets = Sockets::new(&shared.settings, notes.clone())?;
         let verifier = Verifier::start(notes, shared.clone())?;
         let (commands, sends) = (Vec::new(), Sends::new(shared.settings.binary));
+        let machine = Measured::new(machine, shared.settings.hub.run_ahead);
         Ok(Self { machine, sockets, verifier, commands, sends, shared, is_drained: false })
     }
 
@@ -83,19 +88,28 @@ impl<M: Machine> Owner<M> {
             if self.machine.next_deadline().is_some_and(|due| due <= self.shared.clock.now()) {
                 self.handle(Event::Tick);
             }
-            queue_sends(&mut self.sends, &mut self.sockets);
+            self.queue_sends();
             self.sockets.flush(self.shared.clock.now());
             while let Some((conn, bytes)) = self.sockets.next_report() {
                 self.handle(Event::Backlog { conn, bytes });
             }
             self.handle(Event::Flushed);
-            queue_sends(&mut self.sends, &mut self.sockets);
+            self.queue_sends();
         }
         info!("stopped");
     }
 
-    /// Waits for a note, or until something is due.
+    /// Waits for a note, or until something is due. Questions are answered, and begin no turn.
     fn wait(&self, inbox: &Receiver<Note>) -> Option<Note> {
+        loop {
+            match self.next_note(inbox) {
+                Some(Note::Ask(question, asker)) => self.tell(question, &asker),
+                note => return note,
+            }
+        }
+    }
+
+    fn next_note(&self, inbox: &Receiver<Note>) -> Option<Note> {
         if self.sockets.are_touched() {
             return inbox.try_recv().ok();
         }
@@ -113,12 +127,16 @@ impl<M: Machine> Owner<M> {
                 self.sockets.add(conn, stream, secure, head);
                 self.handle(Event::Connect { conn, peer, greeting });
             }
-            Note::Sealed { conn, bytes } => self.sockets.unseal(conn, &bytes),
+            Note::Sealed { conn, bytes } => {
+                if self.sockets.unseal(conn, &bytes).is_err() {
+                    self.shared.edge.tls_failed();
+                }
+            }
             Note::Event(event) => self.handle(event),
             Note::Pong { conn, frame } => self.sockets.pong(conn, frame),
             Note::Closing { conn, frame } => {
                 self.disconnect(conn);
-                queue_sends(&mut self.sends, &mut self.sockets);
+                self.queue_sends();
                 self.sockets.answer_close(conn, frame, self.shared.clock.now());
             }
             Note::Writable { conn } => self.sockets.is_writable(conn),
@@ -127,6 +145,7 @@ impl<M: Machine> Owner<M> {
                 self.disconnect(conn);
                 self.sockets.remove(conn);
             }
+            Note::Ask(question, asker) => self.tell(question, &asker),
             Note::Stop => {
                 info!("draining");
                 self.handle(Event::Drain { within: self.shared.settings.drain_within });
@@ -134,11 +153,22 @@ impl<M: Machine> Owner<M> {
         }
     }
 
+    fn tell(&self, question: Question, asker: &SyncSender<Told>) {
+        // Whoever asked may have given up.
+        let _unheard = asker.try_send(question.answer(&self.machine));
+    }
+
     /// Tells the machine that a connection is gone: once, and not where it closed it itself.
     fn disconnect(&mut self, conn: ConnId) {
         if self.sockets.is_open(conn) {
             self.handle(Event::Disconnect { conn });
         }
+    }
+
+    /// Queues for each socket what it is sent, once that may be known.
+    fn queue_sends(&mut self) {
+        self.machine.commit();
+        queue_sends(&mut self.sends, &mut self.sockets);
     }
 
     /// Hands one event to the machine, and carries out what it commands.
@@ -161,9 +191,12 @@ impl<M: Machine> Owner<M> {
                         reason = code.reason(),
                         "closing"
                     );
+                    self.machine.commit();
                     queue_sends(&mut self.sends, &mut self.sockets);
                     self.sockets.close(conn, frame::close(code), queue, self.shared.clock.now());
                 }
+                // Who made the machine sees to it, when it commits.
+                Command::Append { .. } => {}
                 Command::Drained => self.is_drained = true,
             }
         }

@@ -32,3 +32,13 @@ fn a_supervisor_is_told_and_keeps_the_socket() {
 fn certificates_are_taken_as_promised() {
     process::tls::check(env!("CARGO_BIN_EXE_runtime-std"));
 }
+
+#[test]
+fn a_restart_loses_nobody_and_nothing() {
+    process::state::check(env!("CARGO_BIN_EXE_runtime-std"));
+}
+
+#[test]
+fn nobody_is_lost_however_often_it_is_killed() {
+    process::journal::check(env!("CARGO_BIN_EXE_runtime-std"));
+}

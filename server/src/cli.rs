@@ -9,10 +9,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Command;
 use roundtable::{Hub, Machine, Origin};
+use tracing::info;
 
+use crate::admin::Admin;
 use crate::auth::Tokens;
+use crate::journal::{Journaled, Spawn};
 use crate::record::{Files, Recorder};
 use crate::settings::{Invocation, Recording, Settings};
+use crate::state::Keeper;
 use crate::tls::Tls;
 use crate::{auth, log, replay, supervisor};
 
@@ -66,6 +70,13 @@ pub fn announce(settings: &Settings, address: SocketAddr) {
     supervisor::serving();
 }
 
+/// Says in the log where operators are answered.
+pub fn announce_admin(address: Option<SocketAddr>) {
+    if let Some(address) = address {
+        info!("operators are answered on http://{address}");
+    }
+}
+
 /// Writes a line to standard output. A reader that has gone away, like `head`, is no reason to end.
 fn say(line: &dyn Display) {
     let mut output = std::io::stdout().lock();
@@ -78,6 +89,13 @@ pub fn fail(settings: &Settings, error: &dyn Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// The same, where it is the operators' listener that cannot be had.
+pub fn fail_admin(settings: &Settings, error: &dyn Display) -> ExitCode {
+    let address = settings.admin_listen.map(|address| address.to_string()).unwrap_or_default();
+    eprintln!("--admin-listen {address}: {error}");
+    ExitCode::FAILURE
+}
+
 /// A hub as the settings want it, that begins now.
 ///
 /// # Panics
@@ -87,12 +105,14 @@ pub fn hub(settings: &Settings) -> Hub {
     begin(settings).0
 }
 
-/// The hub, inside a recorder if a recording is wanted. A supervisor that wants signs of life is given
+/// The hub, which goes on with what another one kept if a state is wanted, or inside a recorder if a
+/// recording is. A supervisor that wants signs of life is given
 /// them by it.
 ///
 /// # Errors
 ///
-/// With what the process ends if the recording cannot be made; why is said.
+/// With what the process ends if the state cannot be gone on with, or the recording cannot be made; why
+/// is said.
 ///
 /// # Panics
 ///
@@ -100,7 +120,27 @@ pub fn hub(settings: &Settings) -> Hub {
 pub fn machine(
     settings: &Settings,
     recording: Option<Recording>,
+    spawn: Spawn<'_>,
 ) -> Result<Box<dyn Machine>, ExitCode> {
+    if let Some(plan) = settings.journal_plan() {
+        return match Journaled::open(plan, &settings.hub, origin(), spawn) {
+            Ok(journaled) => Ok(supervisor::watch(Box::new(journaled))),
+            Err((file, why)) => {
+                eprintln!("--journal: {}: {why}", file.display());
+                Err(ExitCode::FAILURE)
+            }
+        };
+    }
+    if let Some(file) = &settings.state {
+        let kept = Keeper::open(file, &settings.hub, origin());
+        return match kept {
+            Ok(keeper) => Ok(supervisor::watch(Box::new(keeper))),
+            Err(why) => {
+                eprintln!("--state {}: {why}", file.display());
+                Err(ExitCode::FAILURE)
+            }
+        };
+    }
     let (hub, origin) = begin(settings);
     let Some(Recording { file, options }) = recording else {
         return Ok(supervisor::watch(Box::new(hub)));
@@ -140,10 +180,26 @@ pub fn tls(settings: &Settings) -> Result<Option<Arc<Tls>>, ExitCode> {
     })
 }
 
-fn begin(settings: &Settings) -> (Hub, Origin) {
+/// What operators are answered by, where the settings want them to be.
+///
+/// # Errors
+///
+/// With what the process ends if the file of the token cannot be used; why is said.
+pub fn admin(settings: &Settings) -> Result<Option<Admin>, ExitCode> {
+    settings.admin().map_err(|why| {
+        eprintln!("{why}");
+        ExitCode::FAILURE
+    })
+}
+
+fn origin() -> Origin {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let wall_clock_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
-    let origin = Origin { seed: fastrand::u64(..), wall_clock_ms };
+    Origin { seed: fastrand::u64(..), wall_clock_ms }
+}
+
+fn begin(settings: &Settings) -> (Hub, Origin) {
+    let origin = origin();
     let hub = Hub::new(settings.hub.clone(), origin);
     (hub.expect("settings are validated when they are read"), origin)
 }

@@ -4,6 +4,8 @@
 //! Every answer but the upgrade closes the connection, so that nothing behind a request is ever
 //! taken for another one.
 
+mod admin;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +17,12 @@ use tungstenite::handshake::derive_accept_key;
 
 use crate::answer;
 use crate::auth::Tokens;
+use crate::forwarded;
 use crate::page;
-use crate::settings::{Origins, Settings};
+use crate::settings::{Networks, Origins, Settings};
+use crate::whence::Whence;
+
+pub use admin::{AdminDoor, Asked};
 
 /// The most headers that a request may have.
 const MAX_HEADERS: usize = 64;
@@ -25,6 +31,8 @@ const MAX_HEADERS: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Door {
     origins: Origins,
+    /// The proxies that are believed.
+    trusted: Networks,
     /// The schemes under which the server's own pages can have come.
     schemes: &'static [&'static str],
     head_bytes: usize,
@@ -55,6 +63,8 @@ pub enum Knock {
         greeting: Greeting,
         /// What its token said, if it sent one.
         claims: Option<Box<Claims>>,
+        /// Where it is: what was known before, or what a proxy says that is believed.
+        whence: Whence,
         /// How long the head was; what came behind it are frames.
         consumed: usize,
     },
@@ -65,6 +75,7 @@ struct Opened {
     response: Vec<u8>,
     greeting: Greeting,
     claims: Option<Box<Claims>>,
+    whence: Whence,
 }
 
 /// The answer to a request that is not granted.
@@ -77,11 +88,11 @@ impl Door {
         // Without TLS of our own, the scheme is that of whoever may speak it in front of us.
         let schemes: &[&str] =
             if settings.tls().is_some() { &["https"] } else { &["http", "https"] };
-        Self { origins, schemes, head_bytes, tokens }
+        Self { origins, trusted: settings.trust_proxy.clone(), schemes, head_bytes, tokens }
     }
 
-    /// Looks at all that has come so far.
-    pub fn knock(&self, readiness: Readiness, head: &[u8]) -> Knock {
+    /// Looks at all that has come so far from `whence`.
+    pub fn knock(&self, readiness: Readiness, whence: Whence, head: &[u8]) -> Knock {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut request = Request::new(&mut headers);
         let window = &head[..head.len().min(self.head_bytes)];
@@ -89,7 +100,7 @@ impl Door {
             Ok(Status::Complete(consumed)) if has_bare_newline(&window[..consumed]) => {
                 Knock::Answer(answer::plain(400, "lines end with CR and LF\n", &[]))
             }
-            Ok(Status::Complete(consumed)) => self.open(readiness, &request, consumed),
+            Ok(Status::Complete(consumed)) => self.open(readiness, whence, &request, consumed),
             Ok(Status::Partial) if head.len() < self.head_bytes => Knock::More,
             Ok(Status::Partial) | Err(Error::TooManyHeaders) => {
                 Knock::Answer(answer::plain(431, "the request head is too large\n", &[]))
@@ -122,15 +133,21 @@ impl Door {
         answer::plain(status, words, &[("Retry-After", &seconds)])
     }
 
-    fn open(&self, readiness: Readiness, request: &Request<'_, '_>, consumed: usize) -> Knock {
+    fn open(
+        &self,
+        readiness: Readiness,
+        whence: Whence,
+        request: &Request<'_, '_>,
+        consumed: usize,
+    ) -> Knock {
         let (path, query) = path_and_query(request);
         let opened = refuse_smuggling(request).and_then(|()| match path {
-            "/ws" => self.upgrade(readiness, request, query),
+            "/ws" => self.upgrade(readiness, whence, request, query),
             _ => Err(plain_request(readiness, request, path)),
         });
         match opened {
-            Ok(Opened { response, greeting, claims }) => {
-                Knock::Upgrade { response, greeting, claims, consumed }
+            Ok(Opened { response, greeting, claims, whence }) => {
+                Knock::Upgrade { response, greeting, claims, whence, consumed }
             }
             // RFC 9110 §9.3.2.
             Err(answer) if request.method == Some("HEAD") => {
@@ -144,6 +161,7 @@ impl Door {
     fn upgrade(
         &self,
         readiness: Readiness,
+        whence: Whence,
         request: &Request<'_, '_>,
         query: &str,
     ) -> Result<Opened, Answer> {
@@ -168,11 +186,20 @@ impl Door {
         if offers {
             greeting.framing = Framing::Strict;
         }
+        let whence = self.client(whence, request)?;
         // Last, since it costs the most.
         let claims = self.claims(request, query)?;
         let accept = derive_accept_key(key.as_bytes());
         let response = answer::switching(&accept, offers.then_some(SUBPROTOCOL));
-        Ok(Opened { response, greeting, claims })
+        Ok(Opened { response, greeting, claims, whence })
+    }
+
+    /// Where the client is, if who sends the request may say so.
+    fn client(&self, whence: Whence, request: &Request<'_, '_>) -> Result<Whence, Answer> {
+        let [one, other] = ["Forwarded", "X-Forwarded-For"].map(|name| header(request, name));
+        forwarded::client(&self.trusted, whence, one, other).map_err(|forwarded::Disagreement| {
+            answer::plain(400, "Forwarded and X-Forwarded-For name two clients\n", &[])
+        })
     }
 
     /// What the token of a request says. Who sends none may still send one in a frame: whether one is

@@ -1,23 +1,31 @@
 //! What a server knows of a client before it has said a word. This file does not know what becomes of
 //! it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use roundtable::{AddressKey, Claims, Entropy, Peer};
 
 use crate::settings::Settings;
+use crate::whence::Whence;
 
-/// A new client that connects from `from`, with a secret of its own, and what the token says that came
+/// A new client at `whence`, with a secret of its own, and what the token says that came
 /// with its request.
+///
+/// The exemption of loopback is for who says to be nobody else: whom a proxy names is held to the
+/// limits, wherever that is.
 ///
 /// # Panics
 ///
 /// If the system has no randomness to give.
-pub fn peer(settings: &Settings, from: SocketAddr, claims: Option<Box<Claims>>) -> Peer {
+pub fn peer(settings: &Settings, whence: Whence, claims: Option<Box<Claims>>) -> Peer {
     let mut bits = [0; 16];
     getrandom::fill(&mut bits).expect("the system gives randomness");
-    let ip = from.ip().to_canonical();
-    let address = (!ip.is_loopback() || settings.limit_loopback).then(|| key(ip));
+    let ip = whence.ip().to_canonical();
+    let is_exempt = match whence {
+        Whence::Itself(_) => ip.is_loopback() && !settings.limit_loopback,
+        Whence::Named(_) => false,
+    };
+    let address = (!is_exempt).then(|| key(ip));
     Peer { entropy: Entropy::new(u128::from_be_bytes(bits)), claims, address }
 }
 
@@ -36,13 +44,13 @@ mod tests {
     use super::*;
 
     fn of(settings: &Settings, ip: &str) -> Option<u64> {
-        let from = SocketAddr::new(ip.parse().unwrap(), 4000);
-        peer(settings, from, None).address.map(AddressKey::get)
+        let whence = Whence::Itself(ip.parse().unwrap());
+        peer(settings, whence, None).address.map(AddressKey::get)
     }
 
     #[test]
     fn no_two_clients_share_a_secret() {
-        let (settings, from) = (Settings::default(), SocketAddr::from(([192, 0, 2, 1], 4000)));
+        let (settings, from) = (Settings::default(), Whence::Itself([192, 0, 2, 1].into()));
         let [one, other] = [(), ()].map(|()| peer(&settings, from, None).entropy.bits());
         assert_ne!(one, other);
         assert!(one >> 64 != 0 && one & u128::from(u64::MAX) != 0);
@@ -67,6 +75,9 @@ mod tests {
         {
             assert_eq!(of(&Settings::default(), ip), None);
             assert_eq!(of(&asked, ip), Some(key));
+            let named = Whence::Named(ip.parse().unwrap());
+            let peer = peer(&Settings::default(), named, None);
+            assert_eq!(peer.address.map(AddressKey::get), Some(key), "a proxy names {ip}");
         }
     }
 }

@@ -11,13 +11,16 @@ use std::time::Duration;
 
 use roundtable::{Auth, Config};
 
+use crate::admin::{Admin, AdminToken};
 use crate::auth::{Expected, Sources};
 use crate::binary::Binary;
+use crate::door::AdminDoor;
+use crate::journal;
 use crate::log;
 use crate::tls::Pair;
 
 pub use sources::{Invocation, Recording, SettingsError};
-pub use values::{LogFormat, Origins};
+pub use values::{LogFormat, Networks, Origins};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +29,10 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Whose pages may connect, beside the server's own.
     pub allow_origin: Origins,
+    /// The proxies that are believed when they say whom they speak for.
+    pub trust_proxy: Networks,
+    /// Whether each connection begins with a PROXY header, which only these proxies may send.
+    pub proxy_protocol: bool,
     /// How the log is written.
     pub log_format: LogFormat,
     /// What is logged, as `tracing` filters it: `info`, `roundtable=debug,warn`.
@@ -34,6 +41,22 @@ pub struct Settings {
     pub drain_within: Duration,
     /// How many threads read and write sockets, where the runtime has shards; 0 is one a core.
     pub shards: usize,
+    /// Where the operator's listener is, which nobody has unless it is given.
+    pub admin_listen: Option<SocketAddr>,
+    /// The file of the secret that operators show there.
+    pub admin_token_file: Option<PathBuf>,
+    /// The file that carries rooms and sessions over a restart.
+    pub state: Option<PathBuf>,
+    /// The folder where what changes is written down before anybody is told of it.
+    pub journal: Option<PathBuf>,
+    /// When it must be on the disk.
+    pub journal_sync: journal::Sync,
+    /// How long that may take where it need not be at once.
+    pub journal_interval: Duration,
+    /// The size of a segment, in bytes, at which the next one begins.
+    pub journal_segment: usize,
+    /// The age of a segment at which the next one begins.
+    pub journal_age: Duration,
     /// The file of the certificate with which connections are made secure, where they are.
     pub tls_cert: Option<PathBuf>,
     /// The file of its private key.
@@ -89,10 +112,20 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             allow_origin: Origins::default(),
+            trust_proxy: Networks::default(),
+            proxy_protocol: false,
             log_format: LogFormat::Text,
             log: "info".to_owned(),
             drain_within: Duration::from_secs(30),
             shards: 0,
+            admin_listen: None,
+            admin_token_file: None,
+            state: None,
+            journal: None,
+            journal_sync: journal::Sync::Always,
+            journal_interval: Duration::from_secs(1),
+            journal_segment: 64 * 1024 * 1024,
+            journal_age: Duration::from_hours(1),
             tls_cert: None,
             tls_key: None,
             auth_keys: None,
@@ -142,6 +175,7 @@ impl Settings {
             ("sndbuf", wire.sndbuf, 4096, 1 << 30),
             ("event_queue", wire.event_queue, 1, 1 << 24),
             ("shards", self.shards, 0, 255),
+            ("journal_segment", self.journal_segment, 4096, 1 << 30),
         ];
         for (name, value, least, most) in counts {
             if value < least || value > most {
@@ -153,11 +187,15 @@ impl Settings {
             ("message_timeout", wire.message_timeout),
             ("close_timeout", wire.close_timeout),
             ("accept_backoff", wire.accept_backoff),
+            ("journal_interval", self.journal_interval),
         ];
         for (name, span) in spans {
             if span < Duration::from_millis(10) || span > Duration::from_hours(1) {
                 return Err(self.fault(name, "must be from 10ms to 1h"));
             }
+        }
+        if self.journal_age < Duration::from_secs(1) {
+            return Err(self.fault("journal_age", "must be 1s or more"));
         }
         if !log::is_filter(&self.log) {
             let remedy = "must be error, warn, info, debug, trace, off, or a filter like \
@@ -169,8 +207,25 @@ impl Settings {
             (None, Some(_)) => return Err(self.fault("tls_key", "needs --tls-cert FILE")),
             _ => {}
         }
+        if self.proxy_protocol && self.trust_proxy.is_empty() {
+            return Err(self.fault("proxy_protocol", "needs --trust-proxy CIDR"));
+        }
+        self.validate_admin()?;
         self.validate_auth()?;
         self.hub.validate().map_err(|error| self.fault(error.setting(), error.remedy()))
+    }
+
+    /// Whoever reaches the operator's listener sees what is there: only this machine's own may,
+    /// unless they must show a secret.
+    fn validate_admin(&self) -> Result<(), SettingsError> {
+        match (self.admin_listen, &self.admin_token_file) {
+            (None, Some(_)) => Err(self.fault("admin_token_file", "needs --admin-listen ADDR")),
+            (Some(listen), None) if !listen.ip().to_canonical().is_loopback() => {
+                let remedy = "needs --admin-token-file FILE, or an address that is loopback";
+                Err(self.fault("admin_listen", remedy))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Who gives keys means tokens to be asked for, and who asks for tokens must say by which keys.
@@ -193,9 +248,31 @@ impl Settings {
         }
     }
 
+    /// How a journal is kept, where one is.
+    pub(crate) fn journal_plan(&self) -> Option<journal::Plan> {
+        Some(journal::Plan {
+            folder: self.journal.clone()?,
+            sync: self.journal_sync,
+            interval: self.journal_interval,
+            segment_bytes: self.journal_segment as u64,
+            segment_age: self.journal_age,
+        })
+    }
+
     /// What makes connections secure, where they are to be.
     pub fn tls(&self) -> Option<Pair> {
         Some(Pair { certificate: self.tls_cert.clone()?, key: self.tls_key.clone()? })
+    }
+
+    /// What operators are answered by, where they are.
+    ///
+    /// # Errors
+    ///
+    /// One line that says why the file of the token cannot be used.
+    pub fn admin(&self) -> Result<Option<Admin>, String> {
+        let Some(listen) = self.admin_listen else { return Ok(None) };
+        let token = self.admin_token_file.as_deref().map(AdminToken::read).transpose()?;
+        Ok(Some(Admin { listen, door: AdminDoor::new(self, token) }))
     }
 
     /// What tokens are verified by, where they are taken.

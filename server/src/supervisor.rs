@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use listenfd::ListenFd;
-use roundtable::{Command, Event, Machine, Timestamp};
+use roundtable::{Command, Event, Hub, Machine, Timestamp};
 use sd_notify::NotifyState;
 use tracing::warn;
 
@@ -76,6 +76,14 @@ impl<M: Machine, F: FnMut()> Machine for Watched<M, F> {
     fn next_deadline(&self) -> Option<Timestamp> {
         let deadline = self.machine.next_deadline();
         Some(deadline.map_or(self.due, |deadline| deadline.min(self.due)))
+    }
+
+    fn commit(&mut self) {
+        self.machine.commit();
+    }
+
+    fn hub(&self) -> Option<&Hub> {
+        self.machine.hub()
     }
 }
 

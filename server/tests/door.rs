@@ -3,9 +3,9 @@
 mod knock;
 
 use proptest::prelude::*;
-use roundtable_server::{Door, Knock, Readiness, Settings};
+use roundtable_server::{Door, Knock, Readiness, Settings, Whence};
 
-use knock::{handshake, knock, knock_at, parts, plain, request, status};
+use knock::{HERE, handshake, knock, knock_at, parts, plain, request, status};
 
 #[test]
 fn a_host_is_a_host_and_a_port() {
@@ -261,5 +261,51 @@ proptest! {
                 prop_assert!(headers.iter().any(|header| ends.contains(&&**header)));
             }
         }
+    }
+}
+
+#[test]
+fn a_proxy_that_is_believed_says_who_knocks() {
+    let settings =
+        |trusted: &str| Settings { trust_proxy: trusted.parse().unwrap(), ..Settings::default() };
+    let whence = |trusted: &str, lines: &[&str]| {
+        let door = Door::new(&settings(trusted), None);
+        match knock_at(&door, Readiness::Serving, &handshake("/ws", lines)) {
+            Knock::Upgrade { whence, .. } => Ok(whence),
+            answer => Err(parts(answer).0),
+        }
+    };
+    let named = Ok(Whence::Named([198, 51, 100, 7].into()));
+    let (one, other) = ("Forwarded: for=198.51.100.7", "x-forwarded-for: 198.51.100.7");
+    for lines in [&[one][..], &[other], &[one, other], &[other, "X-Forwarded-For: 192.0.2.1"]] {
+        assert_eq!(whence("192.0.2.0/24", lines), named, "{lines:?}");
+        assert_eq!(whence("198.51.100.0/24", lines), Ok(HERE), "{lines:?}");
+    }
+    assert_eq!(whence("192.0.2.0/24", &[]), Ok(HERE));
+    assert_eq!(whence("192.0.2.0/24", &[one, "X-Forwarded-For: 198.51.100.8"]), Err(400));
+}
+
+#[test]
+fn the_examples_of_whose_address_counts_are_what_is_done() {
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md");
+    let document = std::fs::read_to_string(document).unwrap();
+    let (_, table) =
+        document.split_once("\n| peer, with `trust_proxy = [\"10.0.0.0/8\"]` |").unwrap();
+    let trust_proxy = "10.0.0.0/8".parse().unwrap();
+    let door = Door::new(&Settings { trust_proxy, ..Settings::default() }, None);
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| !line.is_empty()).collect();
+    assert_eq!(rows.len(), 6);
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let code = |cell: usize| cells[cell].strip_prefix('`')?.split('`').next();
+        let peer = Whence::Itself(code(1).unwrap().parse().unwrap());
+        let headers: &[&str] = match cells[2] {
+            "none" => &[],
+            "any" => &["X-Forwarded-For: 198.51.100.9"],
+            _ => &[code(2).unwrap()],
+        };
+        let knock = door.knock(Readiness::Serving, peer, &handshake("/ws", headers));
+        let Knock::Upgrade { whence, .. } = knock else { panic!("{row}: {knock:?}") };
+        assert_eq!(whence.ip().to_string(), code(3).unwrap(), "{row}");
     }
 }

@@ -5,7 +5,7 @@ mod knock;
 use roundtable::{Framing, Greeting, RoomChoice};
 use roundtable_server::{Codec, Door, Input, Knock, Readiness, Settings};
 
-use knock::{KEY, handshake, knock, knock_at, parts, plain, request, status};
+use knock::{HERE, KEY, handshake, knock, knock_at, parts, plain, request, status};
 
 #[track_caller]
 fn greeting(request: &[u8]) -> Greeting {
@@ -106,7 +106,8 @@ fn a_first_frame_right_behind_the_head_is_read() {
     let bytes = [&*head, &frame].concat();
     let Knock::Upgrade { consumed, .. } = knock(&head) else { panic!("no upgrade") };
     let door = Door::new(&Settings::default(), None);
-    let Knock::Upgrade { consumed: with_frame, .. } = door.knock(Readiness::Serving, &bytes) else {
+    let Knock::Upgrade { consumed: with_frame, .. } = door.knock(Readiness::Serving, HERE, &bytes)
+    else {
         panic!("no upgrade")
     };
     assert_eq!((consumed, with_frame), (head.len(), head.len()));

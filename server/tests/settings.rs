@@ -45,6 +45,7 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
 fn what_is_printed_can_be_read_back() {
     let mut flags = vec!["--listen", "0.0.0.0:0"];
     flags.extend(["--allow-origin", "https://a.example,https://b.example"]);
+    flags.extend(["--trust-proxy", "10.0.0.0/8,fd00::7", "--proxy-protocol", "true"]);
     flags.extend(["--auth", "required", "--auth-keys", "/etc/chat/key.pem", "--revoked", "gone"]);
     flags.extend(["--auth-audience", "chat", "--auth-issuer", "us"]);
     let settings = read(&flags, &[("ROUNDTABLE_RECENT", "9")]).unwrap().settings;
@@ -77,10 +78,14 @@ fn whatever_can_be_set_has_a_flag_a_variable_and_a_key() {
     let keys: Vec<&str> = keys.collect();
     let fields = format!("{settings:#?}");
     let fields = fields.lines().filter_map(|line| line.trim().split_once(": "));
-    // The two groups are no settings; how far a driver runs ahead is the driver's to say, and what
-    // becomes of binary messages the machine's author's.
+    // The two groups are no settings; how far a driver runs ahead is the driver's to say, what a drain
+    // leaves follows from where it is kept, and what becomes of binary messages is the author's of the
+    // machine.
     let mut fields: Vec<&str> = fields.map(|(field, _)| field).collect();
-    fields.retain(|field| !["hub", "wire", "run_ahead", "binary"].contains(field));
+    fields.retain(|field| !["hub", "wire", "run_ahead", "after_drain", "binary"].contains(field));
+    // Whether the hub tells what changes follows from where it is kept, and is called the same.
+    fields.sort_unstable();
+    fields.dedup();
     assert_eq!(fields.len(), keys.len());
     for field in fields {
         assert!(keys.contains(&field), "{field} cannot be set");
@@ -94,10 +99,14 @@ fn whatever_can_be_set_has_a_flag_a_variable_and_a_key() {
 }
 
 #[test]
-fn a_list_of_origins_may_be_a_list() {
-    let file = file("allow_origin = [\"https://a.example\", \"http://b.example:81\"]");
+fn a_list_may_be_a_list() {
+    let file = file(
+        "allow_origin = [\"https://a.example\", \"http://b.example:81\"]\n\
+         trust_proxy = [\"10.0.0.0/8\", \"fd00::7\"]",
+    );
     let settings = read(&["--config", file.path().to_str().unwrap()], &[]).unwrap().settings;
     assert_eq!(settings.allow_origin.to_string(), "https://a.example,http://b.example:81");
+    assert_eq!(settings.trust_proxy.to_string(), "10.0.0.0/8,fd00::7/128");
 }
 
 #[test]
@@ -109,15 +118,37 @@ fn each_wrong_word_is_one_clear_line() {
         ("--sndbuf", "-1", "must be a number, or a size like 64KiB or 1MiB"),
         ("--head-bytes", "1", "must be from 512 to 1048576"),
         ("--close-timeout", "0s", "must be from 10ms to 1h"),
+        ("--journal-sync", "never", "must be always or interval"),
+        ("--journal-interval", "0s", "must be from 10ms to 1h"),
+        ("--journal-segment", "4095", "must be from 4096 to 1073741824"),
+        ("--journal-age", "999ms", "must be 1s or more"),
         ("--listen", "8080", "must be an address and a port, like 127.0.0.1:8080"),
         ("--default-room", " ", "a name needs at least one visible character"),
         ("--plain-text", "yes", "must be publish or refuse"),
+        (
+            "--trust-proxy",
+            "10.0.0.0/99",
+            "must be networks like 10.0.0.0/8 or fd00::/8, or addresses, separated by commas",
+        ),
+        ("--proxy-protocol", "true", "needs --trust-proxy CIDR"),
         ("--auth", "on", "must be off, optional or required"),
         ("--auth", "required", "needs --auth-keys FILE, a public key, a JWKS or a secret"),
         ("--auth", "optional", "needs --auth-keys FILE, a public key, a JWKS or a secret"),
         ("--auth-keys", "key.pem", "needs --auth optional or required"),
         ("--auth-audience", "chat", "needs --auth optional or required"),
         ("--auth-issuer", "us", "needs --auth optional or required"),
+        ("--admin-listen", "8081", "must be an address and a port, like 127.0.0.1:8080"),
+        (
+            "--admin-listen",
+            "0.0.0.0:8081",
+            "needs --admin-token-file FILE, or an address that is loopback",
+        ),
+        (
+            "--admin-listen",
+            "[::ffff:10.0.0.1]:8081",
+            "needs --admin-token-file FILE, or an address that is loopback",
+        ),
+        ("--admin-token-file", "token", "needs --admin-listen ADDR"),
         ("--revoked", "revoked", "needs --auth optional or required"),
         (
             "--log",
@@ -138,6 +169,33 @@ fn each_wrong_word_is_one_clear_line() {
     let (unknown, exit_code) = refusal(&["--pong"], &[]);
     assert_eq!(unknown, "unexpected argument '--pong' found; --help tells what there is");
     assert_eq!(exit_code, 2);
+}
+
+#[test]
+fn operators_are_answered_on_loopback_or_by_a_token() {
+    for listen in ["127.0.0.1:0", "127.9.9.9:1", "[::1]:0", "[::ffff:127.0.0.1]:0"] {
+        let settings = read(&["--admin-listen", listen], &[]).unwrap().settings;
+        let admin = settings.admin().unwrap().expect("a listener");
+        assert_eq!(admin.listen, listen.parse().unwrap());
+    }
+    let with_token = |text: &str| {
+        let file = file(text);
+        let path = file.path().to_str().unwrap().to_owned();
+        let flags = ["--admin-listen", "0.0.0.0:0", "--admin-token-file", &path];
+        let fault = |why: String| why.replace(&path, "FILE");
+        read(&flags, &[]).unwrap().settings.admin().map_err(fault)
+    };
+    assert!(with_token("0123456789abcdef\n").unwrap().is_some());
+    let wrong = "--admin-token-file FILE: must hold a token of 16 or more visible ASCII characters";
+    for text in ["", "0123456789abcde", "0123456789abcdef 0123456789abcdef"] {
+        assert_eq!(with_token(text).unwrap_err(), wrong);
+    }
+    let mut settings = Settings::default();
+    assert!(settings.admin().unwrap().is_none());
+    settings.admin_listen = Some("127.0.0.1:0".parse().unwrap());
+    settings.admin_token_file = Some("/no/such/file".into());
+    let missing = "--admin-token-file /no/such/file: No such file or directory (os error 2)";
+    assert_eq!(settings.admin().unwrap_err(), missing);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use roundtable::{
 use roundtable_server::auth::{Expected, Guarded, Sources, Tokens, command};
 use roundtable_server::{Door, Knock, Readiness, Settings, peer};
 
-use knock::{handshake, knock, knock_at, parts};
+use knock::{HERE, handshake, knock, knock_at, parts};
 
 const SECRET: &str = "a secret that is long enough for it";
 const OTHER: &str = "another secret, also long enough for it";
@@ -158,7 +158,7 @@ fn two_tokens_are_one_too_many() {
 #[test]
 fn a_megabyte_of_token_is_a_head_that_is_too_large() {
     let (desk, token) = (Desk::new(), "x".repeat(1 << 20));
-    let too_large = |request: &[u8]| parts(desk.door().knock(Readiness::Serving, request)).0;
+    let too_large = |request: &[u8]| parts(desk.door().knock(Readiness::Serving, HERE, request)).0;
     assert_eq!(too_large(&handshake(&format!("/ws?token={token}"), &[])), 431);
     assert_eq!(too_large(&handshake("/ws", &[&authorization(&token)])), 431);
 }
@@ -250,11 +250,7 @@ fn a_token_that_was_verified_just_before_its_end_is_revoked_again() {
     desk.tokens.reload();
     let connect = |claims: &Claims| Event::Connect {
         conn,
-        peer: peer(
-            &Settings::default(),
-            ([192, 0, 2, 1], 4000).into(),
-            Some(Box::new(claims.clone())),
-        ),
+        peer: peer(&Settings::default(), HERE, Some(Box::new(claims.clone()))),
         greeting: Greeting::default(),
     };
     let verified = |claims| Event::Verified { conn, verdict: Verdict::Valid(claims) };

@@ -12,7 +12,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use roundtable::protocol::schema::Schemas;
 use roundtable::protocol::{Frame, SUBPROTOCOL};
-use roundtable::{Command, Config, ConnId, Event, Hub, Machine, Origin, Timestamp};
+use roundtable::{Command, Config, ConnId, Event, Hub, Machine, Origin, Snapshot, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::ORIGIN;
@@ -91,6 +91,10 @@ impl Machine for Watched {
     fn next_deadline(&self) -> Option<Timestamp> {
         self.hub.next_deadline()
     }
+
+    fn hub(&self) -> Option<&Hub> {
+        Some(&self.hub)
+    }
 }
 
 impl Subject for Watched {
@@ -109,6 +113,14 @@ impl Subject for Watched {
 
     fn is_clean(&self) -> bool {
         self.hub.is_clean()
+    }
+
+    fn snapshot(&self, now: Timestamp) -> Snapshot {
+        self.hub.snapshot(now)
+    }
+
+    fn carry_over(&mut self, config: &Config, snapshot: Snapshot, was_draining: bool) {
+        self.hub.carry_over(config, snapshot, was_draining);
     }
 }
 

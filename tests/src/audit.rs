@@ -17,10 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roundtable::{Action, AddressKey, Claims, Config, ConnId, Name, Peer};
 
+use crate::clock::Clock;
 use crate::invariant::{Checked, hold};
 use crate::known::{Known, LogId, RoomId};
 use crate::reference::addresses::Addresses;
-use crate::socket::Clock;
 pub(crate) use frame::{Frame, Kind};
 use log::{Bounds, Entry, Log, digest};
 use moderation::Moderation;
@@ -176,7 +176,7 @@ impl Audit {
             members: Vec::new(),
             occupied: 0,
             request: None,
-            sessions: Sessions::default(),
+            sessions: Sessions::new(config.after_drain),
             keys: Keys::new(config),
             presence: Presence::new(config),
             moderation: Moderation::default(),

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use roundtable::{
-    AdminAction, Auth, CloseCode, Command, Config, ConnId, Event, Refusal, Timestamp,
-};
+use roundtable::{AdminAction, Auth, CloseCode, Command, Config, ConnId, Event, Refusal};
 use serde_json::Value;
 
+use crate::clock::Clock;
 use crate::driver::Observer;
 use crate::reference::{Output, Reference};
 
@@ -113,7 +112,12 @@ impl Observer for Compare {
         *self = Self::new(self.config.clone(), self.wall_clock_ms);
     }
 
-    fn observe(&mut self, now: Timestamp, event: &Event, commands: &[Command]) {
+    fn carried_over(&mut self) {
+        self.draining = false;
+        self.reference.carried_over();
+    }
+
+    fn observe(&mut self, clock: Clock, event: &Event, commands: &[Command]) {
         // The request names only what was known before it.
         let translated = self.translate_event(event);
         let mut said = Said::new();
@@ -137,11 +141,11 @@ impl Observer for Compare {
                 Command::Verify { conn, .. } => {
                     said.entry(*conn).or_default().push("verify".into());
                 }
-                Command::Ping { .. } | Command::Drained => {}
+                Command::Append { .. } | Command::Ping { .. } | Command::Drained => {}
             }
         }
         let mut expected = Said::new();
-        for output in self.reference.handle(now, &translated) {
+        for output in self.reference.handle(clock, &translated) {
             let (conn, what) = match output {
                 Output::Frame(conn, frame) => (conn, frame),
                 Output::Close(conn, code) => (conn, code.into()),
@@ -177,7 +181,7 @@ impl Observer for Compare {
         }
         assert_eq!(
             said, expected,
-            "the hub (left) and the reference (right), at {now:?}: {event:?}"
+            "the hub (left) and the reference (right), at {clock:?}: {event:?}"
         );
     }
 }

@@ -11,8 +11,10 @@ mod client;
 mod doors;
 mod echo;
 pub mod networks;
+mod operators;
 mod peers;
 mod people;
+mod proxied;
 mod raw;
 pub mod servers;
 mod tokens;
@@ -28,6 +30,7 @@ use roundtable_server::Settings;
 
 pub use client::Client;
 pub use echo::Echo;
+pub use proxied::proxy_header;
 pub use raw::{Raw, RawFrame, frame, text, upgrade};
 pub use tokens::Desk;
 
@@ -51,6 +54,8 @@ pub type Case = fn(Runtime<'_>);
 pub struct Server {
     /// Where clients find it.
     pub addr: SocketAddr,
+    /// Where operators find it, if they do.
+    pub admin: Option<SocketAddr>,
     stop: Box<dyn Fn()>,
     reload: Box<dyn Fn()>,
     result: Receiver<io::Result<()>>,
@@ -71,7 +76,7 @@ impl Server {
             let _unheard = tell.send(run());
         });
         let reload = Box::new(|| panic!("nobody said how"));
-        Self { addr, stop: Box::new(stop), reload, result, proxy: None }
+        Self { addr, admin: None, stop: Box::new(stop), reload, result, proxy: None }
     }
 
     /// Puts a network in front of it, at whose other end clients find it.
@@ -91,6 +96,12 @@ impl Server {
     #[must_use]
     pub fn reloading_by(self, reload: impl Fn() + 'static) -> Self {
         Self { reload: Box::new(reload), ..self }
+    }
+
+    /// Where operators find it.
+    #[must_use]
+    pub fn operated_at(self, admin: Option<SocketAddr>) -> Self {
+        Self { admin, ..self }
     }
 
     /// Has it read its keys again.
@@ -153,6 +164,9 @@ macro_rules! conformance {
         $crate::conformance!(@cases $run;
             a_reader_that_stops_holds_up_nobody_and_reads_on_later,
             an_address_has_so_many_connections,
+            a_proxy_that_is_believed_says_who_its_clients_are,
+            a_proxy_header_says_who_the_client_is,
+            without_its_proxy_header_a_connection_ends,
             without_a_token_there_is_room_for_so_many,
             a_token_may_stand_in_the_header_in_the_url_or_in_hello,
             a_bad_token_is_refused_before_the_upgrade,
@@ -162,6 +176,11 @@ macro_rules! conformance {
             a_token_allows_what_it_says,
             whoever_is_revoked_is_closed_with_4011,
             a_moderator_kicks_bans_and_removes,
+            operators_are_answered_on_a_listener_of_their_own,
+            what_clients_do_is_counted,
+            that_no_place_is_left_is_counted,
+            operators_show_the_token_where_there_is_one,
+            operators_who_say_nothing_hold_up_nobody,
         );
     };
     (@cases $run:expr; $($case:ident,)*) => {
@@ -236,7 +255,9 @@ macro_rules! conformance_in_turn {
 pub mod cases {
     pub use super::chat::*;
     pub use super::doors::*;
+    pub use super::operators::*;
     pub use super::peers::*;
     pub use super::people::*;
+    pub use super::proxied::*;
     pub use super::tokens::*;
 }

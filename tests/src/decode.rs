@@ -100,7 +100,10 @@ fn decode_step(op: u8, client: u16, body: &mut Body<'_>) -> Step {
         11 => Step::Drain { within: Duration::from_secs(body.byte().into()) },
         21 => Step::Vanish { client },
         22 => Step::Link { client, latency: Duration::from_millis(body.short().into()) },
-        23 => Step::Restart,
+        23 => match body.byte() {
+            1 => Step::CarryOver,
+            _ => Step::Restart,
+        },
         20 => {
             let (times, op) = (body.byte() % 40, body.byte());
             Step::Burst { client, frame: decode_frame(12 + op % 8, body), times }

@@ -57,7 +57,7 @@ fn tick(table: &mut Table) -> Option<(Duration, Vec<(u64, Value)>)> {
             Some((conn.get(), serde_json::from_str(&text).expect("JSON")))
         }
         Command::Close { conn, code, .. } => Some((conn.get(), json!(code.number()))),
-        Command::Drained => None,
+        Command::Append { .. } | Command::Drained => None,
         Command::Refuse { .. } | Command::Ping { .. } | Command::Verify { .. } => {
             panic!("{command:?} out of nowhere")
         }
@@ -163,7 +163,7 @@ fn a_drain_keeps_its_pace_whoever_left_before() {
             match command {
                 Command::Send { .. } => notices.push(deadline),
                 Command::Close { .. } => closes.push(deadline),
-                Command::Drained => {}
+                Command::Append { .. } | Command::Drained => {}
                 Command::Refuse { .. } | Command::Ping { .. } | Command::Verify { .. } => {
                     panic!("{command:?} out of nowhere")
                 }

@@ -5,6 +5,7 @@
 mod life;
 mod operator;
 mod requests;
+mod restart;
 mod turn;
 
 use std::cmp::Reverse;
@@ -16,12 +17,15 @@ use roundtable::{
 };
 
 use crate::audit::Audit;
+use crate::clock::Clock;
 use crate::generator::{Reading, Script, Step, claims};
 use crate::invariant::Checked;
+use crate::journal::Journal;
 use crate::known::{LogId, RoomId};
 use crate::render::Render;
-use crate::socket::{Clock, Socket};
+use crate::socket::Socket;
 use crate::subject::Subject;
+use crate::tally::Tally;
 use life::Drain;
 
 /// Somebody who looks on.
@@ -30,14 +34,17 @@ pub trait Observer {
     const KNOWS_NO_LAGGING: bool = false;
 
     /// The machine took `event` and gave `commands`.
-    fn observe(&mut self, now: Timestamp, event: &Event, commands: &[Command]);
+    fn observe(&mut self, clock: Clock, event: &Event, commands: &[Command]);
 
     /// The machine was thrown away, and a new one begins.
     fn restarted(&mut self) {}
+
+    /// The machine was stopped, and another one goes on with what it kept.
+    fn carried_over(&mut self) {}
 }
 
 impl Observer for () {
-    fn observe(&mut self, _now: Timestamp, _event: &Event, _commands: &[Command]) {}
+    fn observe(&mut self, _clock: Clock, _event: &Event, _commands: &[Command]) {}
 }
 
 /// Drives a machine through a script.
@@ -80,8 +87,13 @@ pub struct Driver<M, O> {
     punctual: bool,
     drain: Option<Drain>,
     drained: bool,
+    /// When the machine was last told the time.
+    handled_at: Timestamp,
     render: Render,
     audit: Audit,
+    tally: Tally,
+    /// What the hub told to write down.
+    journal: Option<Journal>,
     figures: Figures,
 }
 
@@ -139,6 +151,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
     /// somebody who looks on.
     pub fn new(machine: M, config: Config, observer: O) -> Self {
         Self {
+            journal: Journal::of(machine.hub(), &config),
             machine,
             observer,
             origin: crate::ORIGIN,
@@ -166,8 +179,10 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             punctual: true,
             drain: None,
             drained: false,
+            handled_at: Timestamp::ZERO,
             render: Render::default(),
             audit: Audit::new(&config),
+            tally: Tally::default(),
             figures: Figures::default(),
             config,
         }
@@ -214,7 +229,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
     ///
     /// Like [`Driver::play`].
     pub fn step(&mut self, step: &Step) {
-        if self.drained && !matches!(step, Step::Restart | Step::Wait(_)) {
+        if self.drained && !matches!(step, Step::Restart | Step::CarryOver | Step::Wait(_)) {
             return;
         }
         match step {
@@ -252,6 +267,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             Step::Decide(decision) => self.decide(*decision),
             Step::Drain { within } => self.start_drain(*within),
             Step::Restart => self.restart(),
+            Step::CarryOver => self.carry_over(),
         }
     }
 

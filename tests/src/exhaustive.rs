@@ -14,10 +14,11 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
-use roundtable::{Command, Config, ConnId, Event, Framing, Greeting, Hub, RoomChoice, Timestamp};
+use roundtable::{Command, Config, ConnId, Event, Framing, Greeting, Hub, RoomChoice};
 use serde_json::Value;
 
 use crate::ORIGIN;
+use crate::clock::Clock;
 use crate::compare::Compare;
 use crate::driver::{Driver, Observer};
 use crate::generator::{EpochChoice, Frame, Id, Reading, SeqChoice, Since, Stands, Step, Whose};
@@ -403,7 +404,7 @@ impl Standing {
                     }
                 }
                 Command::Refuse { .. } => panic!("nobody is held to limits by address"),
-                Command::Ping { .. } | Command::Verify { .. } => {}
+                Command::Append { .. } | Command::Ping { .. } | Command::Verify { .. } => {}
                 Command::Close { conn, .. } => self.gone(*conn),
                 Command::Drained => self.drained = true,
             }
@@ -442,11 +443,11 @@ struct Onlooker(Rc<RefCell<Shared>>);
 impl Observer for Onlooker {
     const KNOWS_NO_LAGGING: bool = true;
 
-    fn observe(&mut self, now: Timestamp, event: &Event, commands: &[Command]) {
+    fn observe(&mut self, clock: Clock, event: &Event, commands: &[Command]) {
         let shared = &mut *self.0.borrow_mut();
         shared.standing.observe(event, commands);
         if let Some(compare) = &mut shared.compare {
-            compare.observe(now, event, commands);
+            compare.observe(clock, event, commands);
         }
     }
 }

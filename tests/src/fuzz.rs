@@ -6,6 +6,8 @@ mod http;
 mod outbox;
 mod protocol;
 mod replay;
+pub(crate) mod restore;
+pub mod seeds;
 mod wire;
 
 use crate::check;
@@ -16,19 +18,21 @@ pub use http::http;
 pub use outbox::outbox;
 pub use protocol::protocol;
 pub use replay::replay;
+pub use restore::restore;
 
 /// A target: it panics where something does not hold.
 pub type Target = fn(&[u8]);
 
 /// Each target by its name, which is that of its file in `fuzz/fuzz_targets/` and of its folder in
 /// `fuzz/corpus/`.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("codec", codec),
     ("http", http),
     ("hub", hub),
     ("outbox", outbox),
     ("protocol", protocol),
     ("replay", replay),
+    ("restore", restore),
 ];
 
 /// Bytes as a script to a hub, every answer to the auditor and the reference.

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use roundtable::{Auth, Config, Greeting, Name, PlainText, RoomChoice, RunAhead};
+use roundtable::{AfterDrain, Auth, Config, Greeting, Name, PlainText, RoomChoice, RunAhead};
 
 pub use crate::authority::{Decision, ShownBy, claims};
 
@@ -104,6 +104,9 @@ impl Limits {
             history_entries: 30,
             history_bytes: 6000,
             history_age: Duration::from_mins(1),
+            // The next ping may come before one that is not answered is given up.
+            ping_after: Duration::from_secs(5),
+            pong_wait: Duration::from_secs(12),
             recent: 5,
             tick_work: 2,
             key_age: Duration::from_secs(20),
@@ -117,6 +120,7 @@ impl Limits {
             presence_list: 3,
             window_bytes: 1 << 25,
             history_bytes: 1 << 26,
+            after_drain: AfterDrain::Wait,
             ..Config::default()
         };
         let default = Config {
@@ -144,7 +148,7 @@ impl Limits {
             ..roomy.clone()
         };
         match self {
-            Self::Default => default,
+            Self::Default => Config { after_drain: AfterDrain::End, ..default },
             Self::Roomy => roomy,
             Self::RoomyGuarded => guarded,
             // With more than one, several may have been lost at the same moment, and which of them
@@ -158,9 +162,12 @@ impl Limits {
                 max_unverified: 3,
                 ..tiny
             },
-            Self::TinyBehind => {
-                Config { run_ahead: RunAhead::One, plain_text: PlainText::Refuse, ..tiny }
-            }
+            Self::TinyBehind => Config {
+                run_ahead: RunAhead::One,
+                plain_text: PlainText::Refuse,
+                after_drain: AfterDrain::Wait,
+                ..tiny
+            },
         }
     }
 }
@@ -260,6 +267,8 @@ pub enum Step {
     },
     /// The hub's process ends without a word, and a new one begins.
     Restart,
+    /// The hub's process ends, and a new one goes on with what the hub kept.
+    CarryOver,
 }
 
 /// How a client treats what is sent to it.

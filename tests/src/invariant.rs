@@ -65,11 +65,19 @@ pub enum Invariant {
     /// Who comes in is one that its address has room for, who is refused is not, and is told why and
     /// for how long.
     Addressed,
+    /// What the hub counts is what was seen from outside, and when all are gone it has nothing.
+    Counted,
+    /// A hub that goes on with what another one kept says what that one would have said:
+    /// [`Twin`](crate::twin::Twin).
+    CarriedOver,
+    /// What a hub has told to write down is what it keeps, before anybody is told anything that it
+    /// would have to remember.
+    Journaled,
 }
 
 impl Invariant {
     /// Each of them, in the order of the numbers.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 28] = [
         Self::Pure,
         Self::KnownConnections,
         Self::OneClose,
@@ -95,6 +103,9 @@ impl Invariant {
         Self::Moderated,
         Self::Permitted,
         Self::Addressed,
+        Self::Counted,
+        Self::CarriedOver,
+        Self::Journaled,
     ];
 }
 

@@ -9,11 +9,14 @@ mod bare_socket;
 #[cfg(feature = "sockets")]
 pub mod browser;
 mod check;
+pub mod clock;
 pub mod compare;
 #[cfg(feature = "sockets")]
 pub mod conformance;
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod counts;
 #[cfg(test)]
 mod crowds;
 pub mod decode;
@@ -27,12 +30,14 @@ mod fast;
 pub mod fuzz;
 pub mod generator;
 pub mod invariant;
+mod journal;
 mod known;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod liveness;
 pub mod odd;
+pub mod openmetrics;
 #[cfg(test)]
 mod pages;
 pub mod parse;
@@ -47,11 +52,16 @@ mod resumes;
 #[cfg(test)]
 mod signals;
 pub mod sim;
+#[cfg(test)]
+mod snapshots;
+#[cfg(feature = "sockets")]
+pub mod soak;
 mod socket;
 pub mod strategy;
 pub mod subject;
 #[cfg(test)]
 mod table;
+mod tally;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]

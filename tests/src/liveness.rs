@@ -7,6 +7,9 @@ use roundtable::{CloseCode, Command, Config, ConnId, Event, Queue, Timestamp};
 
 use crate::table::Table;
 
+/// Later than anything that is waited for.
+const FAR: Timestamp = Timestamp::new(Duration::from_hours(1));
+
 fn seated(config: Config, count: u64) -> Table {
     let mut table = Table::new(config);
     for conn in 0..count {
@@ -20,6 +23,18 @@ fn tick(table: &mut Table, now: Timestamp) -> Vec<Command> {
     table.now = now;
     table.hub.handle(now, Event::Tick, &mut commands);
     commands
+}
+
+/// Ticks at every deadline before `end` until something is commanded, and counts the ticks.
+fn tick_until_told(table: &mut Table, end: Timestamp) -> (Vec<Command>, u32) {
+    for ticks in 1.. {
+        let Some(now) = table.hub.next_deadline().filter(|now| *now < end) else { break };
+        let commands = tick(table, now);
+        if !commands.is_empty() {
+            return (commands, ticks);
+        }
+    }
+    (Vec::new(), 0)
 }
 
 #[test]
@@ -48,6 +63,30 @@ fn pings_come_after_a_silence_that_is_drawn_anew_each_time() {
     assert!(all().any(|silence| *silence > late), "nobody was pinged late");
     let varied = silences.iter().filter(|silences| silences.windows(2).any(|two| two[0] != two[1]));
     assert_eq!(varied.count(), SESSIONS, "a session's silences are all alike");
+}
+
+#[test]
+fn the_next_ping_comes_a_silence_after_the_answer_however_long_that_might_have_taken() {
+    let (after, wait) = (Duration::from_secs(1), Duration::from_secs(20));
+    let mut table = seated(Config { ping_after: after, pong_wait: wait, ..Config::default() }, 1);
+    let conn = ConnId::new(0);
+    let mut heard = Timestamp::ZERO;
+    for answer_after in [0, 300, 5000].map(Duration::from_millis) {
+        let (pings, _) = tick_until_told(&mut table, FAR);
+        assert_eq!(pings, [Command::Ping { conn }]);
+        let silence = table.now.saturating_since(heard);
+        assert!((after * 9 / 10..=after * 11 / 10).contains(&silence), "{silence:?}");
+        heard = table.now + answer_after;
+        assert_eq!(tick_until_told(&mut table, heard).0, []);
+        table.hub.handle(heard, Event::Heard { conn }, &mut Vec::new());
+    }
+    // Who never answers is waited for no longer than that, and not looked at all the time.
+    assert_eq!(tick_until_told(&mut table, FAR).0, [Command::Ping { conn }]);
+    let missing = table.now + wait;
+    let (commands, ticks) = tick_until_told(&mut table, FAR);
+    let close = Command::Close { conn, code: CloseCode::PingTimeout, queue: Queue::Flush };
+    assert_eq!((table.now, commands.last()), (missing, Some(&close)));
+    assert!(ticks <= 23, "{ticks} ticks");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! proxy writes each by itself, and cannot make anybody read in time. This file does not know what
 //! the bytes mean.
 
+mod course;
 mod frost;
 
 use std::cell::{Cell, RefCell};
@@ -18,19 +19,22 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{env, fmt};
 
-use fastrand::Rng;
 use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use smol::{Async, LocalExecutor, Task, Timer, channel, future};
 use socket2::SockRef;
 
 use crate::conformance::BACKSTOP;
+use course::Course;
 use frost::{Flow, Frost};
 
 /// The variable that gives the seed of a run that is to be repeated.
 pub const SEED: &str = "ROUNDTABLE_PROXY_SEED";
 
-/// A proxy takes so many connections in its life, and refuses those that come later.
+/// A proxy of a test takes so many connections in its life, and refuses those that come later.
 const MOST_CONNECTIONS: u64 = 256;
+
+/// How long a proxy of a test lives.
+const LIFE: Duration = BACKSTOP.saturating_mul(4);
 
 /// What one direction of a connection holds while it cannot write.
 const BUFFER_BYTES: usize = 4096;
@@ -158,16 +162,29 @@ impl Proxy {
         seed: u64,
         ear: Option<mpsc::Sender<Overheard>>,
     ) -> Self {
+        Self::begin(Path::new(server, fault, seed, ear), LIFE)
+    }
+
+    /// A proxy for any number of connections, which ends by itself after `life`.
+    ///
+    /// # Panics
+    ///
+    /// If the system gives no port or no thread.
+    pub fn start_lasting(server: SocketAddr, fault: Fault, seed: u64, life: Duration) -> Self {
+        let path = Path::new(server, fault, seed, None);
+        Self::begin((Path { most: u64::MAX, ..path.0 }, path.1, path.2), life)
+    }
+
+    fn begin(
+        (path, hold, played): (Path, channel::Sender<Infallible>, mpsc::Receiver<()>),
+        life: Duration,
+    ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let addr = listener.local_addr().expect("a port");
-        let (hold, gate) = channel::bounded(1);
         let (orders, ordered) = channel::unbounded();
-        let (tell, played) = mpsc::channel();
-        let frost = Frost::default();
-        let path = Path { server, fault, seed, ear, gate, played: tell, frost };
         let run = move || {
             let too_old = async {
-                Timer::after(4 * BACKSTOP).await;
+                Timer::after(life).await;
             };
             smol::block_on(future::or(too_old, path.serve(listener, ordered)));
         };
@@ -254,6 +271,8 @@ struct Path {
     server: SocketAddr,
     fault: Fault,
     seed: u64,
+    /// How many connections are taken.
+    most: u64,
     ear: Option<mpsc::Sender<Overheard>>,
     gate: channel::Receiver<Infallible>,
     played: mpsc::Sender<()>,
@@ -265,6 +284,19 @@ struct Path {
 struct Broken(Cut);
 
 impl Path {
+    /// With what lets it go on, and who hears that its fault is played.
+    fn new(
+        server: SocketAddr,
+        fault: Fault,
+        seed: u64,
+        ear: Option<mpsc::Sender<Overheard>>,
+    ) -> (Self, channel::Sender<Infallible>, mpsc::Receiver<()>) {
+        let (hold, gate) = channel::bounded(1);
+        let (tell, played) = mpsc::channel();
+        let (most, frost) = (MOST_CONNECTIONS, Frost::default());
+        (Self { server, fault, seed, most, ear, gate, played: tell, frost }, hold, played)
+    }
+
     /// Serves until nobody is left who could give an order.
     async fn serve(self, listener: TcpListener, orders: channel::Receiver<Order>) {
         let path = Rc::new(self);
@@ -273,7 +305,7 @@ impl Path {
         let tasks = RefCell::new(Vec::new());
         let accept = async {
             let listener = Async::new(listener).expect("a socket that can be waited for");
-            while accepted.get() < MOST_CONNECTIONS {
+            while accepted.get() < path.most {
                 let Ok((client, _)) = listener.accept().await else { break };
                 let number = accepted.replace(accepted.get() + 1);
                 let mut tasks = tasks.borrow_mut();
@@ -379,86 +411,6 @@ impl Path {
             // The reader may find this piece before the next one is behind it.
             future::yield_now().await;
         }
-    }
-}
-
-/// Where one direction is, and where something is done to it.
-struct Course {
-    rng: Rng,
-    position: u64,
-    /// Where the fault is played, once.
-    place: Option<u64>,
-    /// Where the piece ends that is being written.
-    cut: u64,
-    /// Where pieces are cut.
-    stretch: Range<u64>,
-    /// The longest piece.
-    most: u64,
-    /// The longest time that a piece is held back.
-    hold: Duration,
-}
-
-impl Course {
-    fn new(path: &Path, own: Way, number: u64) -> Self {
-        let way_number = u64::from(own == Way::Down);
-        let mut rng = Rng::with_seed(path.seed ^ (2 * number + way_number).rotate_right(16));
-        let mut course = Self {
-            rng: rng.fork(),
-            position: 0,
-            place: None,
-            cut: 0,
-            stretch: 0..0,
-            most: 1,
-            hold: Duration::ZERO,
-        };
-        match &path.fault {
-            Fault::None => {}
-            Fault::Pieces { most, hold, up, down } => {
-                let stretch = if own == Way::Up { up } else { down };
-                course.stretch = stretch.clone();
-                (course.most, course.hold) = (*most, *hold);
-            }
-            Fault::Stall { within, .. } => course.place = Some(rng.u64(..=*within)),
-            Fault::Hold { way, after }
-            | Fault::Cut { way, after, .. }
-            | Fault::HalfClose { way, after } => course.place = (*way == own).then_some(*after),
-        }
-        course
-    }
-
-    /// Whether the fault is due here; only once.
-    fn has_arrived(&mut self) -> bool {
-        self.place.take_if(|place| *place == self.position).is_some()
-    }
-
-    /// How many bytes lie before the fault.
-    fn to_its_place(&self) -> usize {
-        let left = self.place.map_or(u64::MAX, |place| place - self.position);
-        usize::try_from(left).unwrap_or(usize::MAX)
-    }
-
-    /// The length of the next piece, of so many bytes that are there: to the next cut, where all of
-    /// it is there.
-    fn piece(&mut self, there: usize) -> usize {
-        if self.cut == self.position {
-            self.cut = if self.position < self.stretch.start {
-                self.stretch.start
-            } else if self.stretch.contains(&self.position) {
-                self.position.saturating_add(self.rng.u64(1..=self.most))
-            } else {
-                u64::MAX
-            };
-        }
-        let whole = usize::try_from(self.cut - self.position).unwrap_or(usize::MAX);
-        let len = whole.min(there);
-        self.position += len as u64;
-        len
-    }
-
-    /// How long the piece waits. It is drawn apart from the cuts: how many pieces there are depends
-    /// on the reads.
-    fn held_back(&self) -> Duration {
-        self.hold.mul_f64(fastrand::f64())
     }
 }
 

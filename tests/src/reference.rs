@@ -5,10 +5,12 @@
 use std::time::Duration;
 
 use roundtable::{
-    Action, AddressKey, Auth, Claims, CloseCode, Config, ConnId, Event, Framing, Greeting,
-    PlainText, Refusal as Refused, RoomChoice, Timestamp,
+    Action, AddressKey, AfterDrain, Auth, Claims, CloseCode, Config, ConnId, Event, Framing,
+    Greeting, PlainText, Refusal as Refused, RoomChoice, Timestamp,
 };
 use serde_json::{Map, Value, json};
+
+use crate::clock::Clock;
 
 pub(crate) mod addresses;
 pub(crate) mod frame;
@@ -49,6 +51,8 @@ pub struct Reference {
     config: Config,
     wall_clock_ms: u64,
     now: Timestamp,
+    /// The clock by which it waits for clients that lost their connection.
+    awake: Timestamp,
     addresses: Addresses,
     sessions: Vec<Session>,
     rooms: Vec<Room>,
@@ -70,6 +74,7 @@ impl Reference {
             config,
             wall_clock_ms,
             now: Timestamp::ZERO,
+            awake: Timestamp::ZERO,
             sessions: Vec::new(),
             rooms: Vec::new(),
             bans: Vec::new(),
@@ -83,8 +88,8 @@ impl Reference {
     }
 
     /// What the event leads to.
-    pub fn handle(&mut self, now: Timestamp, event: &Event) -> Vec<Output> {
-        self.now = now;
+    pub fn handle(&mut self, clock: Clock, event: &Event) -> Vec<Output> {
+        (self.now, self.awake) = (clock.now, clock.awake);
         self.forget_the_past();
         self.count_users();
         match event {
@@ -101,7 +106,9 @@ impl Reference {
             Event::Disconnect { conn } => self.gone(*conn),
             Event::Drain { .. } => {
                 self.draining = true;
-                self.sessions.retain(Session::is_connected);
+                if self.config.after_drain == AfterDrain::End {
+                    self.sessions.retain(Session::is_connected);
+                }
             }
             Event::Admin { action } => self.administer(action),
             Event::Verified { conn, verdict } => self.verified(*conn, verdict),
@@ -114,11 +121,17 @@ impl Reference {
         core::mem::take(&mut self.out)
     }
 
+    /// Another hub goes on with what this one keeps.
+    pub fn carried_over(&mut self) {
+        self.draining = false;
+    }
+
     /// The connection is over; also where the other hub ended it for a silence that only it can
     /// notice.
     pub fn gone(&mut self, conn: ConnId) {
         if let Some(me) = self.find(conn) {
-            let over = self.draining || self.config.resume_window.is_zero();
+            let ends = self.draining && self.config.after_drain == AfterDrain::End;
+            let over = ends || self.config.resume_window.is_zero();
             if over || self.sessions[me].rooms.is_empty() {
                 self.sessions.remove(me);
             } else {
@@ -134,8 +147,8 @@ impl Reference {
         for room in &mut self.rooms {
             room.kept.retain(|entry| entry.at + age > now);
         }
-        let window = self.config.resume_window;
-        self.sessions.retain(|session| session.lost_at.is_none_or(|at| at + window > now));
+        let (awake, window) = (self.awake, self.config.resume_window);
+        self.sessions.retain(|session| session.lost_at.is_none_or(|at| at + window > awake));
         let sessions = &self.sessions;
         let is_in = |session: &Session, room: &Room| session.membership(&room.name).is_some();
         self.rooms.retain(|room| {

@@ -6,15 +6,9 @@ use std::time::Duration;
 
 use roundtable::{Config, ConnId, RunAhead, Timestamp};
 
+use crate::clock::Clock;
 use crate::generator::Reading;
 use crate::known::{LogId, RoomId};
-
-/// What o'clock it is, and what it would be had the hub never been away.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Clock {
-    pub(crate) now: Timestamp,
-    pub(crate) awake: Timestamp,
-}
 
 /// What is queued for one client, and how the client has behaved.
 #[derive(Debug)]

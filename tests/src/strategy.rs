@@ -28,7 +28,7 @@ pub fn scripts(limits: Limits, readers: Readers, steps: usize) -> impl Strategy<
 pub enum Readers {
     /// Everybody takes everything at once.
     Prompt,
-    /// Some stop reading, and the machine is away now and then.
+    /// Some stop reading, or are gone without a word.
     Any,
 }
 
@@ -79,7 +79,7 @@ fn step(weights: &[u32], readers: Readers) -> impl Strategy<Value = Step> + use<
         (weight().div_ceil(4), client().prop_map(|client| Step::Disconnect { client }).boxed()),
         (weight(), passing().boxed()),
         (
-            slow * weight().min(1),
+            weight().min(1),
             (0_u64..30).prop_map(|secs| Step::Away(Duration::from_secs(secs))).boxed(),
         ),
         (slow * weight().min(1), network().boxed()),
@@ -141,6 +141,7 @@ fn network() -> impl Strategy<Value = Step> {
         }),
         4 => client().prop_map(|client| Step::Vanish { client }),
         1 => Just(Step::Restart),
+        2 => Just(Step::CarryOver),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use roundtable::{Config, ConnId, Hub, Machine, Origin};
+use roundtable::{Config, ConnId, Hub, Machine, Origin, Snapshot, Timestamp};
 
 /// A hub, or what behaves like one.
 pub trait Subject: Machine + fmt::Debug {
@@ -18,6 +18,12 @@ pub trait Subject: Machine + fmt::Debug {
 
     /// Whether nobody is connected and nothing is kept.
     fn is_clean(&self) -> bool;
+
+    /// What it keeps if everybody is lost at `now`.
+    fn snapshot(&self, now: Timestamp) -> Snapshot;
+
+    /// Goes on with `snapshot` in place of all that it is; it was draining until then, or not.
+    fn carry_over(&mut self, config: &Config, snapshot: Snapshot, was_draining: bool);
 }
 
 impl Subject for Hub {
@@ -31,5 +37,13 @@ impl Subject for Hub {
 
     fn is_clean(&self) -> bool {
         self.is_clean()
+    }
+
+    fn snapshot(&self, now: Timestamp) -> Snapshot {
+        self.snapshot(now)
+    }
+
+    fn carry_over(&mut self, config: &Config, snapshot: Snapshot, _was_draining: bool) {
+        *self = Self::restore(config.clone(), snapshot).expect("what a hub has made");
     }
 }

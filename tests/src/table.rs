@@ -31,7 +31,10 @@ impl Table {
                 Command::Close { conn: of, code, .. } if of.get() == conn => {
                     told.push(json!(code.number()));
                 }
-                Command::Send { .. } | Command::Close { .. } | Command::Verify { .. } => {}
+                Command::Append { .. }
+                | Command::Send { .. }
+                | Command::Close { .. }
+                | Command::Verify { .. } => {}
                 Command::Refuse { .. } | Command::Ping { .. } | Command::Drained => {
                     panic!("{command:?} out of nowhere")
                 }

@@ -1,7 +1,7 @@
 //! A hub and its twin: the twin is fed the same events as text, after extra ticks, and must command
 //! the same. This file does not know what is commanded.
 
-use roundtable::{Command, Config, ConnId, Event, Hub, Machine, Origin, Timestamp};
+use roundtable::{Command, Config, ConnId, Event, Hub, Machine, Origin, Snapshot, Timestamp};
 
 use crate::invariant::{Checked, hold};
 use crate::parse::parse;
@@ -43,9 +43,11 @@ impl Machine for Twin {
             self.checked,
             Pure,
             same,
-            "{:?}\nand the twin\n{:?}",
+            "{:?}, next {:?}\nand the twin\n{:?}, next {:?}",
             &commands[before..],
-            self.commands
+            self.hub.next_deadline(),
+            self.commands,
+            self.again.next_deadline()
         );
         self.commands.clear();
         self.tick_early(now);
@@ -53,6 +55,10 @@ impl Machine for Twin {
 
     fn next_deadline(&self) -> Option<Timestamp> {
         self.hub.next_deadline()
+    }
+
+    fn hub(&self) -> Option<&Hub> {
+        Some(&self.hub)
     }
 }
 
@@ -68,5 +74,21 @@ impl Subject for Twin {
 
     fn is_clean(&self) -> bool {
         self.hub.is_clean()
+    }
+
+    fn snapshot(&self, now: Timestamp) -> Snapshot {
+        self.hub.snapshot(now)
+    }
+
+    /// The hub goes on with what was written down and read back; the twin lives on, unless it drains.
+    fn carry_over(&mut self, config: &Config, snapshot: Snapshot, was_draining: bool) {
+        let text = serde_json::to_string(&snapshot).expect("a snapshot is plain data");
+        let read = serde_json::from_str(&text).expect("what was written");
+        self.hub.carry_over(config, read, was_draining);
+        let again = self.hub.snapshot(self.hub.now());
+        hold!(self.checked, CarriedOver, again == snapshot, "{again:?} is not {text}");
+        if was_draining {
+            self.again.carry_over(config, snapshot, was_draining);
+        }
     }
 }

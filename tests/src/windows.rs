@@ -42,6 +42,26 @@ fn a_ping_needs_two_bytes_of_the_window() {
     }
 }
 
+/// Who wants no echo and is closed by its own `ack` is not on the list that it would be left out of.
+#[test]
+fn whom_an_ack_closes_is_left_out_of_no_list() {
+    let mut table = Table::new(much_asked());
+    for client in [1, 2] {
+        table.connect(client);
+    }
+    table.join(2, "a");
+    table.say(1, r#"{"type":"join","room":"a","echo":false}"#);
+    table.fill(1, much_asked().window_bytes);
+    let text = r#"{"type":"publish","id":"x","room":"a","data":1}"#.into();
+    let mut commands = Vec::new();
+    table.hub.handle(table.now, Event::Text { conn: ConnId::new(1), text }, &mut commands);
+    let [Command::Close { code, .. }, Command::Send { to, .. }] = &commands[..] else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(*code, CloseCode::SlowConsumer);
+    assert_eq!(*to, Recipients::Many { list: [ConnId::new(2)].into(), except: None });
+}
+
 /// Lagging readers are given what fits their windows and the budget, to the last byte.
 #[test]
 fn who_reads_on_fills_the_window_and_the_budget() {

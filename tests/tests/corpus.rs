@@ -2,10 +2,11 @@
 //! its target has reached so far.
 
 use std::collections::BTreeSet;
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use roundtable_tests::fuzz::TARGETS;
+use roundtable_tests::fuzz::{TARGETS, seeds};
 
 /// A corpus with fewer files was lost or never made.
 const FEWEST_FILES: usize = 50;
@@ -62,6 +63,36 @@ fn the_corpus_of_the_protocol_holds() {
 #[test]
 fn the_corpus_of_recordings_holds() {
     replay("replay");
+}
+
+/// An older format is refused at the first record, and nothing behind it is tried.
+#[test]
+fn recordings_of_todays_format_are_in_the_corpus() {
+    let folder = fuzz("corpus/replay");
+    for (name, made) in seeds::recordings() {
+        let path = folder.join(&name);
+        if env::var_os("UPDATE_EXPECT").is_some() {
+            fs::write(&path, &made).expect("a folder that can be written to");
+        }
+        let what = "UPDATE_EXPECT=1 makes it anew";
+        let input = fs::read(&path).unwrap_or_else(|error| panic!("{name}: {error}: {what}"));
+        let events = seeds::events(&input);
+        let events = events.unwrap_or_else(|error| panic!("{name}: {error}: {what}"));
+        assert!(events >= 20, "{name} has {events} events: {what}");
+    }
+}
+
+#[test]
+fn the_corpus_of_snapshots_holds() {
+    let folder = fuzz("corpus/restore");
+    for (name, made) in seeds::snapshots() {
+        let path = folder.join(&name);
+        if env::var_os("UPDATE_EXPECT").is_some() {
+            fs::write(&path, &made).expect("a folder that can be written to");
+        }
+        assert!(path.exists(), "{name}: UPDATE_EXPECT=1 makes it anew");
+    }
+    replay("restore");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use roundtable::{Command, Config, ConnId, Event, Hub, Timestamp};
 use roundtable_tests::ORIGIN;
+use roundtable_tests::clock::Clock;
 use roundtable_tests::driver::{Driver, Observer};
 use roundtable_tests::generator::{
     Decision, Frame, Limits, Reading, Script, SeqChoice, Step, Whose,
@@ -29,7 +30,7 @@ struct Heard {
 }
 
 impl Observer for Heard {
-    fn observe(&mut self, now: Timestamp, event: &Event, commands: &[Command]) {
+    fn observe(&mut self, clock: Clock, event: &Event, commands: &[Command]) {
         if let Event::Connect { conn, .. } = event {
             self.connects += 1;
             self.b.get_or_insert(*conn);
@@ -38,16 +39,17 @@ impl Observer for Heard {
             match command {
                 Command::Send { to, text } => {
                     for conn in to.iter() {
-                        self.texts.entry(conn).or_default().push((now, text.to_string()));
+                        self.texts.entry(conn).or_default().push((clock.now, text.to_string()));
                     }
                 }
                 Command::Close { conn, .. } if Some(*conn) == self.b => {
-                    self.b_closed.get_or_insert(now);
+                    self.b_closed.get_or_insert(clock.now);
                 }
                 Command::Refuse { .. }
                 | Command::Close { .. }
                 | Command::Ping { .. }
                 | Command::Verify { .. }
+                | Command::Append { .. }
                 | Command::Drained => {}
             }
         }
@@ -143,7 +145,8 @@ fn with_b(script: &Script, reading: Reading) -> Vec<Step> {
         | Step::Sleep
         | Step::Away(_)
         | Step::Drain { .. }
-        | Step::Restart => false,
+        | Step::Restart
+        | Step::CarryOver => false,
     };
     [first, Step::Reads { client: B, reading }]
         .into_iter()

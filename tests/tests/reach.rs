@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
-use roundtable::{Command, Event, Hub, Timestamp};
+use roundtable::{Command, Event, Hub};
 use roundtable_tests::ORIGIN;
+use roundtable_tests::clock::Clock;
 use roundtable_tests::driver::{Driver, Observer};
 use roundtable_tests::generator::Limits;
 use roundtable_tests::strategy::{Readers, scripts};
@@ -17,7 +18,7 @@ use serde_json::Value;
 struct Count(BTreeMap<String, u32>);
 
 impl Observer for Count {
-    fn observe(&mut self, _now: Timestamp, _event: &Event, commands: &[Command]) {
+    fn observe(&mut self, _clock: Clock, _event: &Event, commands: &[Command]) {
         for command in commands {
             let kind = match command {
                 Command::Send { text, .. } => {
@@ -44,6 +45,7 @@ impl Observer for Count {
                 Command::Refuse { refusal, .. } => format!("refused {refusal:?}"),
                 Command::Ping { .. } => "ping".to_owned(),
                 Command::Verify { .. } => "verify".to_owned(),
+                Command::Append { .. } => "append".to_owned(),
                 Command::Drained => "drained".to_owned(),
             };
             *self.0.entry(kind.trim().to_owned()).or_default() += 1;

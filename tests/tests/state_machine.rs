@@ -13,6 +13,7 @@ use proptest::test_runner::FileFailurePersistence;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use roundtable::{AddressKey, Auth, Command, ConnId, Event, Hub, Peer, Timestamp, Verdict};
 use roundtable_tests::ORIGIN;
+use roundtable_tests::clock::Clock;
 use roundtable_tests::compare::Compare;
 use roundtable_tests::driver::{Driver, Observer};
 use roundtable_tests::generator::{
@@ -170,7 +171,8 @@ impl World {
 
     fn hand_in(&mut self, event: &Event) {
         let mut shown = Vec::new();
-        for output in self.reference.handle(self.now, event) {
+        let clock = Clock { now: self.now, awake: self.now };
+        for output in self.reference.handle(clock, event) {
             match output {
                 Output::Frame(conn, frame) => {
                     if let (Some(room), Some(epoch)) =
@@ -409,8 +411,8 @@ struct Shared {
 impl Observer for Watch {
     const KNOWS_NO_LAGGING: bool = true;
 
-    fn observe(&mut self, now: Timestamp, event: &Event, commands: &[Command]) {
-        self.compare.observe(now, event, commands);
+    fn observe(&mut self, clock: Clock, event: &Event, commands: &[Command]) {
+        self.compare.observe(clock, event, commands);
         let Shared { view, clients, acting } = &mut *self.shared.borrow_mut();
         if let Event::Connect { conn, .. } = event {
             clients.insert(*conn, *acting);
@@ -426,7 +428,10 @@ impl Observer for Watch {
                 Command::Refuse { conn, .. } | Command::Close { conn, .. } => {
                     clients.remove(conn).map(|client| view.0.remove(&client));
                 }
-                Command::Ping { .. } | Command::Verify { .. } | Command::Drained => {}
+                Command::Append { .. }
+                | Command::Ping { .. }
+                | Command::Verify { .. }
+                | Command::Drained => {}
             }
         }
         if let Event::Disconnect { conn } = event {

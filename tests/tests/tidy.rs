@@ -187,6 +187,21 @@ fn every_module_says_what_it_is() {
 }
 
 #[test]
+fn no_merge_is_left_half_done() {
+    // Put together, so that this file is not found.
+    let marks = ["<", ">"].map(|mark| mark.repeat(7) + " ");
+    let mut found = Vec::new();
+    for file in files() {
+        for (index, line) in file.text.lines().enumerate() {
+            if marks.iter().any(|mark| line.starts_with(mark)) {
+                found.push(format!("{}:{}: {line}", file.path, index + 1));
+            }
+        }
+    }
+    nothing(&found);
+}
+
+#[test]
 fn text_has_no_tabs_and_no_spaces_at_the_ends_of_lines() {
     let mut found = Vec::new();
     for file in files() {

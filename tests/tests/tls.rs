@@ -1,27 +1,22 @@
 //! Both servers speak TLS, and whoever does not, or not on, keeps nobody waiting.
 
+mod secure;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
 use roundtable_server::Settings;
 use roundtable_tests::conformance::servers::{on_smol, on_threads};
-use roundtable_tests::conformance::{BACKSTOP, Runtime, frame, settings, upgrade};
-use rustls::client::ClientConfig;
-use rustls::crypto::ring;
+use roundtable_tests::conformance::{BACKSTOP, Runtime, frame, proxy_header, settings, upgrade};
+use rustls::SupportedProtocolVersion;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 
-type Secure = StreamOwned<ClientConnection, TcpStream>;
-
-fn file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/tests/tls").join(name)
-}
+use secure::{Secure, file, shake_hands};
 
 fn secure() -> Settings {
     let (tls_cert, tls_key) = (Some(file("first.pem")), Some(file("first.key.pem")));
@@ -35,16 +30,7 @@ fn plain(addr: SocketAddr) -> TcpStream {
 }
 
 fn connect(addr: SocketAddr, version: &'static SupportedProtocolVersion) -> Secure {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(file("ca.pem")).expect("one")).expect("one");
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(&[version])
-        .expect("a version that the provider knows")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let name = ServerName::try_from("localhost").expect("a name");
-    let client = ClientConnection::new(Arc::new(config), name).expect("a client");
-    StreamOwned::new(client, plain(addr))
+    shake_hands(plain(addr), version)
 }
 
 /// Comes into the lobby, and reads until it is there.
@@ -85,6 +71,7 @@ fn check(runtime: Runtime<'_>) {
     a_certificate_is_read_again_and_nobody_is_dropped(runtime);
     who_is_silent_or_speaks_no_tls_is_gone(runtime);
     a_slow_reader_holds_up_nobody_and_reads_on(runtime);
+    a_proxy_header_comes_off_before_the_handshake(runtime);
 }
 
 fn people_chat_and_the_page_comes(runtime: Runtime<'_>) {
@@ -144,6 +131,7 @@ fn a_certificate_is_read_again_and_nobody_is_dropped(runtime: Runtime<'_>) {
 fn who_is_silent_or_speaks_no_tls_is_gone(runtime: Runtime<'_>) {
     let mut settings = secure();
     settings.wire.head_timeout = Duration::from_millis(100);
+    settings.admin_listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
     let server = runtime(&settings);
     let ended = |mut socket: TcpStream| {
         let mut bytes = Vec::new();
@@ -159,6 +147,12 @@ fn who_is_silent_or_speaks_no_tls_is_gone(runtime: Runtime<'_>) {
     request.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("room");
     ended(request);
     drop(join(server.addr, &TLS13));
+    // Operators are told of the one whose first byte was none of TLS.
+    let mut operator = plain(server.admin.expect("operators have a listener"));
+    operator.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("room");
+    let mut told = String::new();
+    operator.read_to_string(&mut told).expect("an answer");
+    assert!(told.contains("\nroundtable_tls_failures_total 1\n"), "{told}");
     server.shut();
 }
 
@@ -178,5 +172,34 @@ fn a_slow_reader_holds_up_nobody_and_reads_on(runtime: Runtime<'_>) {
     }
     say(&mut ann, "the end of it");
     until(&mut slow, "the end of it");
+    server.shut();
+}
+
+fn a_proxy_header_comes_off_before_the_handshake(runtime: Runtime<'_>) {
+    let trust_proxy = "127.0.0.0/8".parse().expect("a network");
+    let mut settings = Settings { proxy_protocol: true, trust_proxy, ..secure() };
+    settings.hub.address_connections = 1;
+    let server = runtime(&settings);
+    let mut inside = Vec::new();
+    for (from, version, expected) in [
+        ("192.0.2.1", &TLS12, "\"joined\""),
+        ("192.0.2.1", &TLS13, "HTTP/1.1 429 "),
+        ("192.0.2.2", &TLS13, "\"joined\""),
+    ] {
+        let mut socket = plain(server.addr);
+        // The hello comes right behind it.
+        socket.write_all(&proxy_header(from.parse().expect("an address"))).expect("room");
+        let mut stream = shake_hands(socket, version);
+        stream.write_all(upgrade("room=lobby").as_bytes()).expect("room");
+        until(&mut stream, expected);
+        inside.push(stream);
+    }
+    // A handshake without it is none.
+    let mut socket = plain(server.addr);
+    socket.write_all(b"\x16\x03\x01\x02\x00\x01").expect("room");
+    let mut answer = Vec::new();
+    // What the server has not read may make this a reset.
+    let _reset = socket.read_to_end(&mut answer);
+    assert_eq!(answer, b"");
     server.shut();
 }

@@ -17,6 +17,7 @@ use crate::protocol::{ErrorCode, Frame, Id, Reply, Request};
 use crate::session::Greeted;
 use crate::time::Timestamp;
 use crate::timers::Timer;
+use crate::totals::Limit;
 
 impl Hub {
     /// Whether the session may do `action` in `room`.
@@ -71,7 +72,9 @@ impl Hub {
         let (most, most_bytes) = (self.config.waiting_frames, self.config.waiting_bytes);
         let waiting = self.state.sessions[slot].link.waiting.as_deref_mut();
         let waiting = waiting.expect("a token is verified");
-        if waiting.rest.len() >= most || waiting.bytes + text.len() > most_bytes {
+        let is_full = waiting.rest.len() >= most;
+        if is_full || waiting.bytes + text.len() > most_bytes {
+            self.counts.hit(if is_full { Limit::WaitingFrames } else { Limit::WaitingBytes });
             let id = Id::peek(text, self.config.max_depth);
             let message = "wait for the answer to the token";
             return self.refuse(slot, id, ErrorCode::Overloaded, message, out);
@@ -123,6 +126,8 @@ impl Hub {
         {
             return self.come_back(slot, back, id, since.as_ref(), Some(claims), out);
         }
+        let wanted_back = matches!(&request, Request::Hello { resume: Some(_), .. });
+        self.counts.not_resumed += u64::from(wanted_back);
         if !self.has_place_for(slot, &claims.user) {
             let message =
                 alloc::format!("a user has at most {} sessions", self.config.sessions_per_user);
@@ -195,6 +200,7 @@ impl Hub {
         if others.len() < self.config.sessions_per_user {
             return true;
         }
+        self.counts.hit(Limit::SessionsPerUser);
         let sessions = &self.state.sessions;
         let lost = others.into_iter().filter_map(|of| Some((sessions[of].lost_at()?, of)));
         match lost.min() {
@@ -227,6 +233,13 @@ impl Hub {
         }
     }
 
+    /// Ends a session that has to end.
+    pub(super) fn close_overdue(&mut self, slot: u32, code: CloseCode, out: &mut Vec<Command>) {
+        let is_owed = code == CloseCode::HelloTimeout;
+        self.counts.hit(if is_owed { Limit::HelloTimeout } else { Limit::AuthGrace });
+        self.close(slot, code, Queue::Flush, out);
+    }
+
     /// Whether the token has expired, and the time for a fresh one has passed.
     pub(super) fn is_over(&self, claims: &Claims) -> bool {
         self.expiry(claims).is_some_and(|at| at + self.config.auth_grace <= self.now)
@@ -248,7 +261,7 @@ impl Hub {
             credential.armed = None;
         }
         if let Some(code) = self.overdue(slot) {
-            return self.close(slot, code, Queue::Flush, out);
+            return self.close_overdue(slot, code, out);
         }
         let claims = self.state.sessions[slot].claims();
         if claims.is_some_and(|claims| self.has_expired(claims)) {
@@ -257,7 +270,7 @@ impl Hub {
             let message = "the token has expired: send `auth` with a fresh one".into();
             let retry = code.retry();
             let text = Reply::Error { id: None, code, message, retry, retry_after_ms: None }.text();
-            if self.tell(slot, text, out).is_err() {
+            if self.tell_error(slot, code, text, out).is_err() {
                 return;
             }
         }
@@ -265,6 +278,7 @@ impl Hub {
     }
 
     fn note_told(&mut self, slot: u32) {
+        self.state.sessions.touch(slot);
         if let Some(credential) = &mut self.state.sessions[slot].credential
             && let Proof::Token { notice, .. } = &mut credential.proof
         {

@@ -69,7 +69,7 @@ impl Hub {
     }
 
     /// Sets the timer of addresses to the first that may be forgotten, unless it is set so.
-    fn rearm_addresses(&mut self) {
+    pub(super) fn rearm_addresses(&mut self) {
         let (addresses, calendar) = (&mut self.state.addresses, &mut self.state.calendar);
         match addresses.expires_at() {
             Some(at) if addresses.armed == Some(at) => {}

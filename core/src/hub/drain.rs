@@ -7,6 +7,7 @@ use core::time::Duration;
 use super::{Hub, bye};
 use crate::close::CloseCode;
 use crate::command::{Command, Queue};
+use crate::config::AfterDrain;
 use crate::event::ConnId;
 use crate::keyed::{Purpose, draw};
 use crate::session::Session;
@@ -112,7 +113,7 @@ impl Hub {
 
     /// Takes the steps that are due, at most `work` of them, and returns what is left of it.
     pub(super) fn drain_on(&mut self, mut work: usize, out: &mut Vec<Command>) -> usize {
-        while work > 0 && !self.state.sessions.is_empty() {
+        while work > 0 && !self.is_drained() {
             let (now, Some(drain)) = (self.now, &mut self.drain) else { break };
             let sessions = &self.state.sessions;
             let is_in_use = |slot| sessions.get(slot).is_some();
@@ -144,17 +145,29 @@ impl Hub {
         }
     }
 
+    /// Whether sessions without a connection are over: nobody comes back to a server that stops, unless
+    /// another one goes on in its place.
+    pub(super) fn ends_sessions(&self) -> bool {
+        self.drain.is_some() && self.config.after_drain == AfterDrain::End
+    }
+
+    /// Whether nobody is left for whom the server must go on.
+    pub(super) fn is_drained(&self) -> bool {
+        match self.config.after_drain {
+            AfterDrain::End => self.state.sessions.is_empty(),
+            AfterDrain::Wait => self.state.sessions.connected() == 0,
+        }
+    }
+
     pub(super) fn is_told_of_drain(&self, slot: u32) -> bool {
         self.drain.as_ref().is_some_and(|drain| slot < drain.noticed.slots)
     }
 
     /// Tells the driver once that nobody is left.
     pub(super) fn finish_drain(&mut self, out: &mut Vec<Command>) {
-        if let Some(drain) = &mut self.drain
-            && !drain.over
-            && self.state.sessions.is_empty()
-        {
-            drain.over = true;
+        let goes_on = self.drain.as_ref().is_some_and(|drain| !drain.over);
+        if goes_on && self.is_drained() {
+            self.drain.iter_mut().for_each(|drain| drain.over = true);
             out.push(Command::Drained);
         }
     }
@@ -174,7 +187,10 @@ impl Hub {
     fn give_notice(&mut self, slot: u32, out: &mut Vec<Command>) {
         let Some(session) = self.state.sessions.get(slot) else { return };
         if !session.is_connected() {
-            return self.forget(slot);
+            if self.ends_sessions() {
+                self.forget(slot);
+            }
+            return;
         }
         let after_ms = self.return_after_ms(session.link.conn);
         let _closed_for_want_of_room = self.tell(slot, bye(CloseCode::Drain, Some(after_ms)), out);

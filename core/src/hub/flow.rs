@@ -12,6 +12,7 @@ use crate::flow::Progress;
 use crate::frame::frame_len;
 use crate::protocol::{Echo, Gap, Reply};
 use crate::session::Cursor;
+use crate::totals::Limit;
 
 /// Why a lagging session reads on no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,14 +119,15 @@ impl Hub {
         let session = &self.state.sessions[slot];
         let (reader, membership) = (session.id, &session.memberships[index]);
         let (room_slot, echo) = (membership.room, membership.echo);
-        let room = &mut self.state.rooms[room_slot];
-        room.log.expire(self.now, self.limits.log.age);
+        self.expire(room_slot);
+        let room = &self.state.rooms[room_slot];
         if seq == room.log.head() {
             self.give_list(slot, room_slot, out)?;
             self.make_live(slot, room_slot);
             return Ok(());
         }
         let next = seq + 1;
+        let is_gap = next < room.log.tail();
         let (read, text) = match room.log.get(next) {
             Some(entry) if echo == Echo::Off && entry.author == Some(reader) => (next, None),
             Some(entry) => (next, Some(entry.text.clone())),
@@ -139,6 +141,7 @@ impl Hub {
         if let Some(text) = text {
             self.check_room(slot, frame_len(text.len()) as u64)?;
             self.send(slot, text, out);
+            self.counts.gaps += u64::from(is_gap);
         }
         self.state.sessions[slot].memberships[index].cursor = Cursor::Lagging(read);
         Ok(())
@@ -163,7 +166,8 @@ impl Hub {
         let state = &mut self.state;
         let membership = state.sessions[slot].membership(room_slot);
         let place = membership.expect("a member has a membership").place;
-        state.rooms[room_slot].make_lagging(place, state.sessions.mover(room_slot));
+        state.rooms.make_lagging(room_slot, place, state.sessions.mover(room_slot));
+        self.counts.lagged += 1;
         self.read_from(slot, room_slot, seq, told);
     }
 
@@ -172,6 +176,7 @@ impl Hub {
         let membership = self.state.sessions[slot].membership_mut(room_slot);
         let membership = membership.expect("a member has a membership");
         (membership.cursor, membership.told) = (Cursor::Lagging(seq), told);
+        self.state.sessions.touch(slot);
         self.wait_for_room(slot);
     }
 
@@ -180,13 +185,15 @@ impl Hub {
         let Some(membership) = state.sessions[slot].membership_mut(room_slot) else { return };
         membership.cursor = Cursor::Live;
         let place = membership.place;
-        state.rooms[room_slot].make_live(place, state.sessions.mover(room_slot));
+        state.sessions.touch(slot);
+        state.rooms.make_live(room_slot, place, state.sessions.mover(room_slot));
     }
 
     /// Closes the largest backlogs while all together are past the budget.
     fn relieve_pressure(&mut self, out: &mut Vec<Command>) {
         while self.state.reported > self.limits.budget {
             let Some((_, slot)) = self.state.backlogs.last().copied() else { return };
+            self.counts.hit(Limit::BudgetBytes);
             self.close(slot, CloseCode::MemoryPressure, Queue::Drop, out);
         }
     }

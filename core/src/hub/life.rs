@@ -15,14 +15,15 @@ use crate::event::{ConnId, Greeting, Peer, RoomChoice};
 use crate::keyed::{Purpose, digits, draw};
 use crate::name::{MAX_CHARS, Name};
 use crate::protocol::{Echo, Id, Reply, VERSION};
-use crate::session::{Link, Session, Standing};
+use crate::session::{Link, Session, SessionId, Standing};
 use crate::ticket::Ticket;
 use crate::time::Timestamp;
 use crate::timers::Timer;
+use crate::totals::Limit;
 
 /// Why a session has a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Due {
+pub(super) enum Due {
     /// Nothing was heard for a while.
     Ping,
     /// A ping was not answered.
@@ -44,6 +45,7 @@ impl Hub {
         out: &mut Vec<Command>,
     ) {
         assert!(self.state.sessions.find(conn).is_none(), "{conn:?} connects twice");
+        self.counts.connects += 1;
         if self.drain.is_some() {
             let after_ms = Some(self.return_after_ms(conn));
             return turn_away(conn, CloseCode::Drain, after_ms, out);
@@ -59,6 +61,7 @@ impl Hub {
             }
         };
         if self.state.sessions.len() >= self.config.max_sessions {
+            self.counts.hit(Limit::MaxSessions);
             let Some(lost) = self.state.sessions.first_lost() else {
                 self.let_go(hold);
                 return turn_away(conn, CloseCode::TryLater, None, out);
@@ -67,7 +70,9 @@ impl Hub {
         }
         let user = self.free_name(conn, greeting.name.as_ref());
         let link = Link::new(conn, greeting.framing, hold, self.awake());
-        let session = Session::new(peer.entropy, user, link);
+        let id = SessionId(self.begun);
+        self.begun += 1;
+        let session = Session::new(id, peer.entropy, user, link);
         let slot = self.state.sessions.insert(session);
         self.rearm(slot);
         self.count_unverified(slot);
@@ -82,6 +87,7 @@ impl Hub {
 
     pub(super) fn disconnect(&mut self, conn: ConnId) {
         if let Some(slot) = self.state.sessions.find(conn) {
+            self.counts.disconnects += 1;
             self.lose(slot);
         }
     }
@@ -117,7 +123,9 @@ impl Hub {
             },
         }
         .text();
-        self.tell(slot, text, out)
+        self.tell(slot, text, out)?;
+        self.counts.resumed += u64::from(resumed == Resumed::Yes);
+        Ok(())
     }
 
     /// Fires the timers that are due, a bounded number of them.
@@ -150,6 +158,7 @@ impl Hub {
         let Some(deadline) = self.next_deadline() else { return };
         let late = now.saturating_since(deadline.max(self.now));
         if late > self.config.stall {
+            self.counts.hit(Limit::Stall);
             self.away += late;
             self.woke = now - self.away;
         }
@@ -157,7 +166,14 @@ impl Hub {
 
     /// Sets the session's timer, unless it fires early enough.
     pub(super) fn rearm(&mut self, slot: u32) {
-        let (at, _) = self.due(slot);
+        let at = match self.due(slot) {
+            (at, Due::Ping | Due::Absence | Due::End) => at,
+            // A sign of life puts this off, and wants a ping after the next silence: that may be
+            // earlier, and to set a timer at each sign of life would cost too much.
+            (at, Due::Pong | Due::Progress) => {
+                at.min(self.awake() + self.silence(&self.state.sessions[slot].link))
+            }
+        };
         let session = &mut self.state.sessions[slot];
         if session.armed.is_none_or(|armed| at < armed) {
             self.state.waking.arm(&mut session.armed, Timer::Session(slot), at);
@@ -210,10 +226,22 @@ impl Hub {
         }
         match due {
             Due::Ping => self.ping(slot, out),
-            Due::Pong => self.close(slot, CloseCode::PingTimeout, Queue::Flush, out),
-            Due::Progress => self.close(slot, CloseCode::SlowConsumer, Queue::Drop, out),
-            Due::Absence => self.go_away(slot),
-            Due::End => self.forget(slot),
+            Due::Pong => {
+                self.counts.hit(Limit::PongWait);
+                self.close(slot, CloseCode::PingTimeout, Queue::Flush, out);
+            }
+            Due::Progress => {
+                self.counts.hit(Limit::WriteTimeout);
+                self.close(slot, CloseCode::SlowConsumer, Queue::Drop, out);
+            }
+            Due::Absence => {
+                self.counts.hit(Limit::PresenceLinger);
+                self.go_away(slot);
+            }
+            Due::End => {
+                self.counts.hit(Limit::ResumeWindow);
+                self.forget(slot);
+            }
         }
     }
 
@@ -221,6 +249,7 @@ impl Hub {
         const PING_BYTES: u64 = crate::frame_len(0) as u64;
         let awake = self.awake();
         if self.queued(slot) + PING_BYTES > self.limits.window {
+            self.counts.hit(Limit::WindowBytes);
             return self.close(slot, CloseCode::SlowConsumer, Queue::Drop, out);
         }
         let link = &mut self.state.sessions[slot].link;
@@ -234,7 +263,7 @@ impl Hub {
     }
 
     /// The earliest thing that the session waits for, by the clock of waking hours.
-    fn due(&self, slot: u32) -> (Timestamp, Due) {
+    pub(super) fn due(&self, slot: u32) -> (Timestamp, Due) {
         let session = &self.state.sessions[slot];
         let link = match session.standing {
             Standing::Connected => &session.link,

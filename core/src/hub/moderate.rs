@@ -11,9 +11,11 @@ use crate::claims::Action;
 use crate::close::CloseCode;
 use crate::command::{Command, Queue};
 use crate::event::AdminAction;
+use crate::journal::Record;
 use crate::name::Name;
 use crate::protocol::{ErrorCode, Id, Reply};
 use crate::timers::Timer;
+use crate::totals::Limit;
 
 impl Hub {
     /// Answers `kick`: takes a user out of a room.
@@ -54,6 +56,7 @@ impl Hub {
         let (is_new, most) =
             (self.state.bans.find(self.now, room, user).is_none(), self.config.max_bans);
         if is_new && !span.is_zero() && self.state.bans.len() >= most {
+            self.counts.hit(Limit::MaxBans);
             let message = format!("there are at most {most} bans");
             return self.refuse(slot, id, ErrorCode::BanLimit, message, out);
         }
@@ -144,9 +147,12 @@ impl Hub {
         let ban = Ban { room: room.clone(), user: user.clone() };
         if span.is_zero() {
             self.state.bans.lift(&ban);
+            self.record(|_| Record::Ban { ban, end: None });
             return self.rearm_bans();
         }
-        self.state.bans.set(ban, self.now + span);
+        let end = self.now + span;
+        self.record(|_| Record::Ban { ban: ban.clone(), end: Some(end) });
+        self.state.bans.set(ban, end);
         self.rearm_bans();
         if let Some(room_slot) = self.state.rooms.find(room.as_str()) {
             let there = self.members_called(room_slot, user);
@@ -176,9 +182,13 @@ impl Hub {
 
     /// Takes the data out of the entry at `seq`, if it has any.
     fn take_data_out(&mut self, room_slot: u32, seq: u64) -> bool {
-        let room = &mut self.state.rooms[room_slot];
-        room.log.expire(self.now, self.limits.log.age);
-        room.take_data_out(seq)
+        self.expire(room_slot);
+        let is_out = self.state.rooms.take_data_out(room_slot, seq);
+        if is_out && let Some(entry) = self.state.rooms[room_slot].log.get(seq) {
+            let text = entry.text.clone();
+            self.record(|_| Record::Rewritten { room: room_slot, seq, text });
+        }
+        is_out
     }
 
     /// Says that it is done, if that was asked for.
@@ -195,7 +205,7 @@ impl Hub {
     }
 
     /// Sets the bans' timer to the first end.
-    fn rearm_bans(&mut self) {
+    pub(super) fn rearm_bans(&mut self) {
         let State { bans, calendar, .. } = &mut self.state;
         match bans.first_end() {
             Some(end) => calendar.arm(&mut bans.armed, Timer::Bans, end),

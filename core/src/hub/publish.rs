@@ -8,14 +8,15 @@ use super::{Gone, Hub, State};
 use crate::claims::Action;
 use crate::command::{Command, Recipients};
 use crate::config::RunAhead;
-use crate::event::ConnId;
 use crate::flow::Flow;
 use crate::frame::frame_len;
+use crate::journal::Record;
 use crate::keys::{Author, Kept, Key, digest};
 use crate::log::Entry;
 use crate::protocol::{Echo, ErrorCode, Id, Repeat, write_ack, write_message, write_removed};
-use crate::session::Cursor;
+use crate::session::{Cursor, SessionId};
 use crate::timers::Timer;
+use crate::totals::Limit;
 
 impl Hub {
     pub(super) fn publish(
@@ -70,10 +71,22 @@ impl Hub {
     }
 
     /// Appends what was written to a room's log, as the text that everybody is sent.
-    fn append(&mut self, room_slot: u32, author: Option<ConnId>) -> Arc<str> {
+    fn append(&mut self, room_slot: u32, author: Option<SessionId>) -> Arc<str> {
         let text: Arc<str> = Arc::from(&*self.scratch);
         let entry = Entry { text: text.clone(), author, at: self.now };
-        self.state.rooms[room_slot].log.append(self.limits.log, entry);
+        let trimmed = self.state.rooms.append(room_slot, self.limits.log, entry);
+        self.counts.entries += 1;
+        self.record(|hub| {
+            let log = &hub.state.rooms[room_slot].log;
+            let entry = log.get(log.head()).expect("what was appended is at the head").clone();
+            Record::Entry { room: room_slot, seq: log.head(), tail: log.tail(), entry }
+        });
+        if let Some(trimmed) = trimmed {
+            let limits = &mut self.counts.limits;
+            limits[Limit::HistoryAge as usize] += trimmed.age;
+            limits[Limit::HistoryEntries as usize] += trimmed.entries;
+            limits[Limit::HistoryBytes as usize] += trimmed.bytes;
+        }
         self.rearm_room(room_slot);
         text
     }
@@ -87,12 +100,13 @@ impl Hub {
         text: Arc<str>,
         out: &mut Vec<Command>,
     ) -> Result<(), Gone> {
-        let except = self.unwanted_echo(slot, room_slot);
         let seq = self.state.rooms[room_slot].log.head();
         let acked = match id {
             None => Ok(()),
             Some(id) => self.ack(slot, id, room_slot, seq, Repeat::First, out),
         };
+        // Who had no room for the ack lives in no room any more.
+        let except = acked.as_ref().ok().and_then(|()| self.unwanted_echo(slot, room_slot));
         self.fan_out(room_slot, text, except, out);
         acked
     }
@@ -126,6 +140,7 @@ impl Hub {
             let message = "the `key` stands for other data";
             return self.refuse(slot, id, ErrorCode::KeyConflict, message, out);
         }
+        self.counts.duplicates += 1;
         match id {
             None => Ok(()),
             Some(id) => self.ack(slot, id, room_slot, kept.seq, Repeat::Duplicate, out),
@@ -146,7 +161,10 @@ impl Hub {
     fn keep(&mut self, key: Key, room_slot: u32, digest: u64) {
         let (age, most) = (self.config.key_age, self.config.max_keys);
         let seq = self.state.rooms[room_slot].log.head() + 1;
-        self.state.keys.insert(self.now, age, most, key, (seq, digest));
+        let kept = Kept::new(seq, digest, self.now);
+        self.record(|_| Record::Key { key: key.clone(), kept });
+        let gave_way = self.state.keys.insert(age, most, key, kept);
+        self.counts.limits[Limit::MaxKeys as usize] += u64::from(gave_way);
         self.rearm_keys();
     }
 
@@ -194,6 +212,10 @@ impl Hub {
         self.sent.add(count * load.bytes);
         let room = &self.state.rooms[room_slot];
         let (before, told) = (room.log.head() - 1, room.presence.mark());
+        if !without_room.is_empty() {
+            let is_over_budget = count >= load.affordable;
+            self.counts.hit(if is_over_budget { Limit::BudgetBytes } else { Limit::WindowBytes });
+        }
         for slot in without_room {
             self.make_lagging(slot, room_slot, before, told);
         }

@@ -32,8 +32,8 @@ impl Hub {
             return self.forbid(slot, id, out);
         }
         let free = self.free_for_page(slot);
-        let room = &mut self.state.rooms[room_slot];
-        room.log.expire(self.now, self.limits.log.age);
+        self.expire(room_slot);
+        let room = &self.state.rooms[room_slot];
         let end = match before {
             None => room.log.head(),
             Some(place) if room.log.is_of(&place.epoch) => {

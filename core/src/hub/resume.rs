@@ -28,7 +28,7 @@ impl Hub {
     /// to: rooms, and time.
     pub(super) fn lose(&mut self, slot: u32) {
         let is_in_no_room = self.state.sessions[slot].memberships.is_empty();
-        if is_in_no_room || self.drain.is_some() || self.config.resume_window.is_zero() {
+        if is_in_no_room || self.ends_sessions() || self.config.resume_window.is_zero() {
             return self.forget(slot);
         }
         self.detach(slot);
@@ -81,7 +81,8 @@ impl Hub {
         if self.state.sessions[back].is_connected() {
             self.take_over(back, out);
         }
-        let was_away = !self.lingers(back);
+        // Somebody else may have its name: then it is gone for others, whether they were told or not.
+        let was_away = !self.lingers(back) || !self.has_its_name(back);
         if was_away {
             self.go_away(back);
         }
@@ -115,6 +116,7 @@ impl Hub {
             self.depart(slot, self.state.sessions[slot].memberships[index].room);
         }
         self.state.sessions[slot].standing = Standing::Away { since };
+        self.state.sessions.touch(slot);
         self.state.sessions.free_name(slot);
         self.rearm(slot);
     }
@@ -122,14 +124,15 @@ impl Hub {
     /// Whether somebody has `name`, who may have lost the connection a little while ago.
     pub(super) fn is_taken(&self, name: &Name) -> bool {
         // Nobody comes back to a server that stops.
-        let is_there = |slot: u32| self.drain.is_none() || self.state.sessions[slot].is_connected();
+        let is_there =
+            |slot: u32| !self.ends_sessions() || self.state.sessions[slot].is_connected();
         if self.state.sessions.of_user(name).any(is_there) {
             return true;
         }
         let Some(slot) = self.state.sessions.holder(name) else { return false };
         match self.state.sessions[slot].standing {
             Standing::Connected => true,
-            Standing::Lingering { .. } => self.drain.is_none() && self.lingers(slot),
+            Standing::Lingering { .. } => !self.ends_sessions() && self.lingers(slot),
             Standing::Away { .. } => false,
         }
     }
@@ -142,17 +145,23 @@ impl Hub {
         }
     }
 
+    /// Whether nobody else has the session's name.
+    fn has_its_name(&self, slot: u32) -> bool {
+        let session = &self.state.sessions[slot];
+        session.claims().is_some() || self.state.sessions.holder(&session.user) == Some(slot)
+    }
+
     /// Takes the connection from a session that keeps its places.
     fn detach(&mut self, slot: u32) {
         let awake = self.awake();
+        self.counts.detached += 1;
         let state = &mut self.state;
         for index in 0..state.sessions[slot].memberships.len() {
             let membership = &mut state.sessions[slot].memberships[index];
             if membership.cursor == Cursor::Live {
                 let (room_slot, place) = (membership.room, membership.place);
-                let room = &mut state.rooms[room_slot];
-                membership.cursor = Cursor::Lagging(room.log.head());
-                room.make_lagging(place, state.sessions.mover(room_slot));
+                membership.cursor = Cursor::Lagging(state.rooms[room_slot].log.head());
+                state.rooms.make_lagging(room_slot, place, state.sessions.mover(room_slot));
             }
         }
         self.unlink(slot);
@@ -205,10 +214,10 @@ impl Hub {
         out: &mut Vec<Command>,
     ) -> Result<(), Gone> {
         let membership = &self.state.sessions[slot].memberships[index];
-        let room_slot = membership.room;
-        let room = &mut self.state.rooms[room_slot];
-        room.log.expire(self.now, self.limits.log.age);
-        match (since, membership.cursor) {
+        let (room_slot, cursor) = (membership.room, membership.cursor);
+        self.expire(room_slot);
+        let room = &self.state.rooms[room_slot];
+        match (since, cursor) {
             (Some(places), _) => {
                 let place = places.get(room.name.as_str());
                 self.enter(slot, None, room_slot, place.map(|of| (&*of.epoch, of.seq)), out)

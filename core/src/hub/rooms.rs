@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use super::{Gone, Hub};
 use crate::claims::Action;
 use crate::command::Command;
+use crate::journal::Record;
 use crate::keyed::{Purpose, permute};
 use crate::log::{Epoch, Start};
 use crate::name::Name;
@@ -15,6 +16,7 @@ use crate::protocol::{Echo, ErrorCode, Gap, Id, Page, Position, Reply};
 use crate::room::Room;
 use crate::session::{Cursor, Membership};
 use crate::timers::Timer;
+use crate::totals::Limit;
 
 impl Hub {
     /// Makes a session a member of a room, gives it a page of the log, and lets it live or read on,
@@ -45,9 +47,10 @@ impl Hub {
         if self.state.sessions[slot].membership(room_slot).is_some() {
             return self.join_again(slot, id, room_slot, echo, out);
         }
-        let place = self.state.rooms[room_slot].add(slot);
+        let place = self.state.rooms.add(room_slot, slot);
         let (cursor, told) = (Cursor::Lagging(0), 0);
         self.state.sessions[slot].add(Membership { room: room_slot, place, cursor, told, echo });
+        self.state.sessions.touch(slot);
         self.arrive(slot, room_slot);
         self.enter(slot, id, room_slot, since.map(|place| (&*place.epoch, place.seq)), out)
     }
@@ -88,7 +91,9 @@ impl Hub {
         } else {
             self.make_live(slot, room_slot);
         }
-        self.tell(slot, text, out)
+        self.tell(slot, text, out)?;
+        self.counts.gaps += u64::from(entry.gap.is_some());
+        Ok(())
     }
 
     pub(super) fn leave(
@@ -133,6 +138,7 @@ impl Hub {
         let memberships = &mut self.state.sessions[slot].memberships;
         let index = memberships.iter().position(|of| of.room == room_slot);
         let membership = memberships.remove(index.expect("a member has a membership"));
+        self.state.sessions.touch(slot);
         self.vacate(slot, &membership);
     }
 
@@ -158,17 +164,22 @@ impl Hub {
         self.depart(slot, membership.room);
         let state = &mut self.state;
         let moved = state.sessions.mover(membership.room);
-        state.rooms[membership.room].remove(membership.place, moved);
+        state.rooms.leave(membership.room, membership.place, moved);
         self.vanish_if_over(membership.room);
     }
 
     /// The room's oldest entry is due.
     pub(super) fn room_is_due(&mut self, room_slot: u32) {
-        let room = &mut self.state.rooms[room_slot];
-        room.armed = None;
-        room.log.expire(self.now, self.limits.log.age);
+        self.state.rooms[room_slot].armed = None;
+        self.expire(room_slot);
         self.rearm_room(room_slot);
         self.vanish_if_over(room_slot);
+    }
+
+    /// Lets go of what is too old in a room's log.
+    pub(super) fn expire(&mut self, room_slot: u32) {
+        let trimmed = self.state.rooms.expire(room_slot, self.now, self.limits.log.age);
+        self.counts.limits[Limit::HistoryAge as usize] += trimmed;
     }
 
     /// Sets the room's timer to its oldest entry, unless it is set already.
@@ -184,8 +195,7 @@ impl Hub {
     /// The room called `name` that the session may join, a new one if need be.
     fn open(&mut self, slot: u32, name: &Name) -> Result<u32, (ErrorCode, String)> {
         if let Some(room_slot) = self.state.rooms.find(name.as_str()) {
-            let room = &mut self.state.rooms[room_slot];
-            room.log.expire(self.now, self.limits.log.age);
+            self.expire(room_slot);
             let is_member = self.state.sessions[slot].membership(room_slot).is_some();
             if is_member {
                 return Ok(room_slot);
@@ -193,6 +203,7 @@ impl Hub {
         }
         let most = self.config.rooms_per_session;
         if self.state.sessions[slot].memberships.len() >= most {
+            self.counts.hit(Limit::RoomsPerSession);
             return Err((ErrorCode::RoomLimit, format!("a session is in at most {most} rooms")));
         }
         // A room that is over is gone, whether its timer has fired or not.
@@ -202,17 +213,21 @@ impl Hub {
         if let Some(room_slot) = self.state.rooms.find(name.as_str()) {
             let most = self.config.members_per_room;
             if self.state.rooms[room_slot].members() >= most {
+                self.counts.hit(Limit::MembersPerRoom);
                 return Err((ErrorCode::RoomFull, format!("a room has at most {most} members")));
             }
             return Ok(room_slot);
         }
         let most = self.config.max_rooms;
         if self.state.rooms.len() >= most {
+            self.counts.hit(Limit::MaxRooms);
             return Err((ErrorCode::RoomLimit, format!("there are at most {most} rooms")));
         }
         let epoch = Epoch(permute(self.origin.seed, Purpose::Epoch, self.epochs));
         self.epochs += 1;
-        Ok(self.state.rooms.insert(Room::new(name.clone(), epoch)))
+        let slot = self.state.rooms.insert(Room::new(name.clone(), epoch));
+        self.record(|_| Record::Room { slot, name: name.clone(), epoch });
+        Ok(slot)
     }
 
     /// A `join` to a room one is in: no history, and no cursor moves.
@@ -229,6 +244,7 @@ impl Hub {
         let room = &self.state.rooms[room_slot];
         let may_read = self.may(slot, Action::History, room.name.as_str());
         let mark = room.presence.mark();
+        self.state.sessions.touch(slot);
         let membership = self.state.sessions[slot].membership_mut(room_slot);
         let membership = membership.expect("the session is a member");
         membership.echo = echo;
@@ -258,16 +274,17 @@ impl Hub {
 
     /// Lets go of a room that has neither members nor entries.
     fn vanish_if_over(&mut self, room_slot: u32) {
-        let room = &mut self.state.rooms[room_slot];
-        if room.members() > 0 {
+        if self.state.rooms[room_slot].members() > 0 {
             return;
         }
-        room.log.expire(self.now, self.limits.log.age);
+        self.expire(room_slot);
+        let room = &mut self.state.rooms[room_slot];
         if room.log.is_empty() {
             let calendar = &mut self.state.calendar;
             calendar.disarm(&mut room.armed, Timer::Room(room_slot));
             calendar.disarm(&mut room.presence.armed, Timer::Presence(room_slot));
             self.state.rooms.remove(room_slot);
+            self.record(|_| Record::NoRoom { slot: room_slot });
         }
     }
 }

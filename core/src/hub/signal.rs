@@ -10,6 +10,7 @@ use crate::command::{Command, Recipients};
 use crate::event::ConnId;
 use crate::protocol::{ErrorCode, Id, Reply};
 use crate::session::Cursor;
+use crate::totals::Limit;
 
 impl Hub {
     /// Sends a signal to everybody else in the room who has read everything and has room for it.
@@ -23,6 +24,7 @@ impl Hub {
     ) -> Result<(), Gone> {
         let most = self.config.signal_bytes;
         if data.len() > most {
+            self.counts.hit(Limit::SignalBytes);
             let message = format!("`data` has {} bytes, a signal at most {most}", data.len());
             return self.refuse(slot, id, ErrorCode::TooLarge, message, out);
         }
@@ -55,6 +57,7 @@ impl Hub {
         if count == 0 {
             return;
         }
+        self.counts.signals += 1;
         let (sessions, text) = (&self.state.sessions, Arc::from(text));
         let room = &mut self.state.rooms[room_slot];
         let to = if without_room.is_empty() {

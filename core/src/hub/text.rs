@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::event::{ConnId, Framing};
 use crate::name::Name;
 use crate::protocol::{ErrorCode, Frame, Id, Reply, Request, json_string};
 use crate::session::Greeted;
+use crate::totals::Limit;
 
 /// Refusals without `id` are told this often at the most.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
@@ -22,6 +24,8 @@ impl Hub {
     pub(super) fn text(&mut self, conn: ConnId, text: &str, out: &mut Vec<Command>) {
         if let Some(slot) = self.state.sessions.find(conn) {
             self.state.sessions[slot].link.heard = self.awake();
+            self.counts.texts += 1;
+            self.counts.text_bytes += text.len() as u64;
             let _closed_by_its_own_text = self.take_text(slot, text, out);
         }
     }
@@ -46,10 +50,11 @@ impl Hub {
 
     fn take_text(&mut self, slot: u32, text: &str, out: &mut Vec<Command>) -> Result<(), Gone> {
         if let Some(code) = self.overdue(slot) {
-            self.close(slot, code, Queue::Flush, out);
+            self.close_overdue(slot, code, out);
             return Err(Gone);
         }
         if text.len() > self.config.max_message_bytes {
+            self.counts.hit(Limit::MaxMessageBytes);
             self.close(slot, CloseCode::TooBig, Queue::Flush, out);
             return Err(Gone);
         }
@@ -101,10 +106,11 @@ impl Hub {
             Request::Hello { name, token: None, resume, since } => {
                 let claims = self.state.sessions[slot].claims();
                 let back = resume.as_deref().and_then(|of| self.find_lost(slot, of, claims));
-                match back {
-                    Some(back) => self.come_back(slot, back, id, since.as_ref(), None, out),
-                    None => self.hello(slot, id, name, out),
+                if let Some(back) = back {
+                    return self.come_back(slot, back, id, since.as_ref(), None, out);
                 }
+                self.counts.not_resumed += u64::from(resume.is_some());
+                self.hello(slot, id, name, out)
             }
             Request::Auth { token } => self.show(slot, id, ("auth", &token), text, out),
             Request::Join { room, since, echo } => {
@@ -145,6 +151,7 @@ impl Hub {
         let data = json_string(line);
         let most = self.config.max_message_bytes;
         if data.len() > most {
+            self.counts.hit(Limit::MaxMessageBytes);
             let message =
                 format!("the text takes {} bytes as JSON, at most {most} are taken", data.len());
             return self.refuse(slot, None, ErrorCode::TooLarge, message, out);
@@ -191,9 +198,16 @@ impl Hub {
     fn charge(&mut self, slot: u32, bytes: u64) -> Option<Duration> {
         let (now, limits) = (self.now, self.limits);
         let session = &mut self.state.sessions[slot];
-        let wait = session.messages.wait(now, limits.messages, 1);
-        let wait = wait.max(session.bytes.wait(now, limits.bytes, bytes));
+        let by_number = session.messages.wait(now, limits.messages, 1);
+        let by_bytes = session.bytes.wait(now, limits.bytes, bytes);
+        let wait = by_number.max(by_bytes);
         if !wait.is_zero() {
+            let is_by_number = by_number >= by_bytes;
+            self.counts.hit(if is_by_number {
+                Limit::MessagesPerSecond
+            } else {
+                Limit::BytesPerSecond
+            });
             return Some(wait);
         }
         session.messages.take(now, limits.messages, 1);
@@ -212,6 +226,7 @@ impl Hub {
         let (now, strikes) = (self.now, self.limits.strikes);
         let session = &mut self.state.sessions[slot];
         if !session.strikes.wait(now, strikes, 1).is_zero() {
+            self.counts.hit(Limit::RateLimitStrikes);
             self.close(slot, CloseCode::RateLimited, Queue::Flush, out);
             return Err(Gone);
         }
@@ -241,6 +256,7 @@ impl Hub {
             let now = self.now;
             let refused = &mut self.state.sessions[slot].refused;
             if refused.is_some_and(|last| now.saturating_since(last) < TOLD_EVERY) {
+                self.counts.untold += 1;
                 return Ok(());
             }
             *refused = Some(now);
@@ -253,7 +269,20 @@ impl Hub {
             retry_after_ms: wait.map(whole_millis),
         }
         .text();
-        self.tell(slot, text, out)
+        self.tell_error(slot, code, text, out)
+    }
+
+    /// Tells of an error, and counts it.
+    pub(super) fn tell_error(
+        &mut self,
+        slot: u32,
+        code: ErrorCode,
+        text: String,
+        out: &mut Vec<Command>,
+    ) -> Result<(), Gone> {
+        self.tell(slot, text, out)?;
+        self.counts.errors[code as usize] += 1;
+        Ok(())
     }
 }
 

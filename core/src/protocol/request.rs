@@ -5,8 +5,8 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use core::time::Duration;
 
-use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::error_code::ErrorCode;
@@ -169,7 +169,7 @@ pub struct Position<'a> {
 }
 
 /// Whether a member is given its own messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Echo {
     /// Like everybody's.
     #[default]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use roundtable::{AdminAction, Claims, Command, Event, Machine, Timestamp, Verdict};
+use roundtable::{AdminAction, Claims, Command, Event, Hub, Machine, Timestamp, Verdict};
 use tracing::{error, info};
 
 use super::revoked::Revoked;
@@ -131,5 +131,13 @@ impl<M: Machine> Machine for Guarded<M> {
 
     fn next_deadline(&self) -> Option<Timestamp> {
         self.machine.next_deadline()
+    }
+
+    fn commit(&mut self) {
+        self.machine.commit();
+    }
+
+    fn hub(&self) -> Option<&Hub> {
+        self.machine.hub()
     }
 }

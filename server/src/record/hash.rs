@@ -91,6 +91,8 @@ fn write<'a>(command: &'a Command, mask: impl Fn(&'a str) -> Cow<'a, str>, out: 
                 Queue::Drop => 1,
             });
         }
+        // It follows from the events, and is nothing that a peer is told.
+        Command::Append { .. } => {}
         Command::Drained => out.push(3),
         Command::Refuse { conn, refusal, retry_after } => {
             out.push(5);

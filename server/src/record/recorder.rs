@@ -8,7 +8,7 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use roundtable::{
-    Command, Config, ConnId, Event, Framing, Machine, Origin, Peer, PlainText, Timestamp,
+    Command, Config, ConnId, Event, Framing, Hub, Machine, Origin, Peer, PlainText, Timestamp,
 };
 use tracing::error;
 
@@ -127,6 +127,14 @@ impl<M: Machine, P: Parts> Machine for Recorder<M, P> {
     fn next_deadline(&self) -> Option<Timestamp> {
         let due = self.tape.as_ref().and_then(|tape| tape.due);
         [self.machine.next_deadline(), due].into_iter().flatten().min()
+    }
+
+    fn commit(&mut self) {
+        self.machine.commit();
+    }
+
+    fn hub(&self) -> Option<&Hub> {
+        self.machine.hub()
     }
 }
 

@@ -106,7 +106,10 @@ impl Ledger {
                 Command::Refuse { conn, .. } | Command::Close { conn, .. } => {
                     self.flows.remove(conn);
                 }
-                Command::Ping { .. } | Command::Verify { .. } | Command::Drained => {}
+                Command::Append { .. }
+                | Command::Ping { .. }
+                | Command::Verify { .. }
+                | Command::Drained => {}
             }
         }
         deliveries

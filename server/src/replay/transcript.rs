@@ -68,7 +68,7 @@ impl Filter {
                 | Command::Ping { conn }
                 | Command::Verify { conn, .. }
                 | Command::Close { conn, .. } => self.conns.contains(conn),
-                Command::Drained => false,
+                Command::Append { .. } | Command::Drained => false,
             };
         let room = match command {
             Command::Send { text, .. } => room_of(text),
@@ -76,6 +76,7 @@ impl Filter {
             | Command::Ping { .. }
             | Command::Verify { .. }
             | Command::Close { .. }
+            | Command::Append { .. }
             | Command::Drained => None,
         };
         is_of_conn && self.passes_room(room)
@@ -143,6 +144,7 @@ pub(super) fn command_line(command: &Command) -> String {
         Command::Refuse { conn, refusal, retry_after } => {
             format!("refuse {conn:?} {refusal:?}, retry after {retry_after:?}")
         }
+        Command::Append { .. } => "append".to_owned(),
         Command::Drained => "drained".to_owned(),
     }
 }

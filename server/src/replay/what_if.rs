@@ -82,6 +82,7 @@ impl Fates {
                 | Command::Send { .. }
                 | Command::Ping { .. }
                 | Command::Verify { .. }
+                | Command::Append { .. }
                 | Command::Drained => {}
             }
         }

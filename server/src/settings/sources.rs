@@ -109,10 +109,21 @@ impl Settings {
         settings.read_environment(&environment)?;
         settings.read_flags(&matches)?;
         settings.validate()?;
+        let recording = recording(&matches)?;
+        if recording.is_some() && settings.state.is_some() {
+            let message = "--record: needs a server without --state, since a recording begins with a \
+                           hub where nobody is";
+            return Err(SettingsError::usage(message.to_owned()));
+        }
+        if settings.journal.is_some() && (recording.is_some() || settings.state.is_some()) {
+            let message = "--journal: needs a server without --state, whose place it takes, and without \
+                           --record";
+            return Err(SettingsError::usage(message.to_owned()));
+        }
         Ok(Invocation {
             settings,
             print_config: matches.get_flag("print-config"),
-            recording: recording(&matches)?,
+            recording,
             subcommand: matches.remove_subcommand(),
         })
     }

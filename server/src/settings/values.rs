@@ -2,12 +2,15 @@
 //! are.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use roundtable::{Auth, Name, PlainText};
+
+use crate::journal;
 
 /// A value that can be set by text.
 pub(super) trait Value: Sized {
@@ -83,6 +86,48 @@ fn is_origin(text: &str) -> bool {
 impl fmt::Display for Origins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.join(","))
+    }
+}
+
+/// Networks of addresses, IPv4 and IPv6.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Networks(Vec<IpNet>);
+
+impl Networks {
+    /// Whether `ip` is in one of them.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.0.iter().any(|network| network.contains(&ip))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromStr for Networks {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let networks = text.split([',', ' ']).filter(|network| !network.is_empty());
+        let networks: Option<Vec<IpNet>> = networks.map(network).collect();
+        networks.map(Self).ok_or_else(|| {
+            "must be networks like 10.0.0.0/8 or fd00::/8, or addresses, separated by commas".into()
+        })
+    }
+}
+
+/// A network, or one address.
+fn network(text: &str) -> Option<IpNet> {
+    let network = text.parse().ok().map(|network: IpNet| network.trunc());
+    network.or_else(|| text.parse().ok().map(|ip: IpAddr| ip.to_canonical().into()))
+}
+
+impl fmt::Display for Networks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let networks: Vec<String> = self.0.iter().map(IpNet::to_string).collect();
+        f.write_str(&networks.join(","))
     }
 }
 
@@ -177,6 +222,19 @@ impl Value for SocketAddr {
     }
 }
 
+/// Nothing is the empty text.
+impl Value for Option<SocketAddr> {
+    const FORM: &'static str = "ADDR";
+
+    fn read(text: &str) -> Result<Self, String> {
+        if text.is_empty() { Ok(None) } else { SocketAddr::read(text).map(Some) }
+    }
+
+    fn write(&self) -> String {
+        self.as_ref().map(SocketAddr::to_string).unwrap_or_default()
+    }
+}
+
 impl Value for Name {
     const FORM: &'static str = "NAME";
 
@@ -201,23 +259,49 @@ impl Value for Origins {
     }
 
     fn from_toml(value: &toml::Value) -> Result<Self, String> {
-        match value {
-            toml::Value::String(text) => text.parse(),
-            toml::Value::Array(items) => {
-                let texts: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();
-                texts.map_or_else(other_than_texts, |texts| texts.join(",").parse())
-            }
-            _ => other_than_texts(),
-        }
+        list_from_toml(value)
     }
 
     fn to_toml(&self) -> toml::Value {
-        toml::Value::Array(self.0.iter().cloned().map(toml::Value::String).collect())
+        list_to_toml(&self.0)
     }
 }
 
-fn other_than_texts() -> Result<Origins, String> {
-    Err("must be a list of texts".into())
+impl Value for Networks {
+    const FORM: &'static str = "CIDR";
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        list_from_toml(value)
+    }
+
+    fn to_toml(&self) -> toml::Value {
+        list_to_toml(&self.0)
+    }
+}
+
+/// A list in a file may be one, or a text with commas.
+fn list_from_toml<L: FromStr<Err = String>>(value: &toml::Value) -> Result<L, String> {
+    let text = match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Array(items) => {
+            let texts: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();
+            texts.map(|texts| texts.join(","))
+        }
+        _ => None,
+    };
+    text.ok_or_else(|| "must be a list of texts".to_owned())?.parse()
+}
+
+fn list_to_toml(items: &[impl ToString]) -> toml::Value {
+    toml::Value::Array(items.iter().map(|item| toml::Value::String(item.to_string())).collect())
 }
 
 impl Value for String {
@@ -274,6 +358,18 @@ impl Value for LogFormat {
             Self::Text => "text".into(),
             Self::Json => "json".into(),
         }
+    }
+}
+
+impl Value for journal::Sync {
+    const FORM: &'static str = "always|interval";
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
     }
 }
 
@@ -334,6 +430,32 @@ mod tests {
             assert_eq!(Duration::read(&span.write()), Ok(span));
         }
         assert!(Duration::read("25").is_err());
+    }
+
+    #[test]
+    fn a_network_has_the_addresses_that_are_in_it() {
+        let networks: Networks =
+            "10.1.2.3/8, ::ffff:192.0.2.1,fd00::/8 2001:db8::1".parse().unwrap();
+        assert_eq!(networks.to_string(), "10.0.0.0/8,192.0.2.1/32,fd00::/8,2001:db8::1/128");
+        assert_eq!(Networks::read(&networks.write()), Ok(networks.clone()));
+        assert_eq!(Networks::from_toml(&networks.to_toml()), Ok(networks.clone()));
+        for (ip, is_in) in [
+            ("10.255.0.1", true),
+            ("::ffff:10.0.0.1", true),
+            ("11.0.0.1", false),
+            ("192.0.2.1", true),
+            ("192.0.2.2", false),
+            ("fd12::1", true),
+            ("fe80::1", false),
+            ("2001:db8::1", true),
+            ("2001:db8::2", false),
+        ] {
+            assert_eq!(networks.contains(ip.parse().unwrap()), is_in, "{ip}");
+        }
+        for wrong in ["10.0.0.0/33", "10.0.0", "localhost", "10.0.0.0/", "fd00::/8;", "*"] {
+            assert!(wrong.parse::<Networks>().is_err(), "{wrong}");
+        }
+        assert!(!Networks::default().contains("127.0.0.1".parse().unwrap()));
     }
 
     #[test]

@@ -2,9 +2,14 @@
 
 #![allow(dead_code, reason = "each file of tests uses what it needs")]
 
-use roundtable_server::{Door, Knock, Readiness, Settings};
+use std::net::{IpAddr, Ipv4Addr};
+
+use roundtable_server::{Door, Knock, Readiness, Settings, Whence};
 
 pub(crate) const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+
+/// Where all requests come from.
+pub(crate) const HERE: Whence = Whence::Itself(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
 
 /// A request of these lines.
 pub(crate) fn request(lines: &[&str]) -> Vec<u8> {
@@ -33,9 +38,9 @@ pub(crate) fn handshake(target: &str, further: &[&str]) -> Vec<u8> {
 /// Knocks with all at once and byte by byte, which must come to the same.
 #[track_caller]
 pub(crate) fn knock_at(door: &Door, readiness: Readiness, request: &[u8]) -> Knock {
-    let whole = door.knock(readiness, request);
+    let whole = door.knock(readiness, HERE, request);
     let first = (0..=request.len())
-        .map(|len| door.knock(readiness, &request[..len]))
+        .map(|len| door.knock(readiness, HERE, &request[..len]))
         .find(|knock| *knock != Knock::More);
     assert_eq!(first.as_ref().unwrap_or(&Knock::More), &whole);
     whole

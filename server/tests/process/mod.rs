@@ -1,7 +1,9 @@
 //! How a server's process begins and ends: one script for both, which each runs on its own program.
 
+pub(crate) mod journal;
 pub(crate) mod recording;
 pub(crate) mod resources;
+pub(crate) mod state;
 pub(crate) mod supervisor;
 pub(crate) mod tls;
 pub(crate) mod tokens;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use roundtable::Claims;
+use roundtable::{AfterDrain, Claims};
 
 use super::frame::{Frame, Place};
 use super::{Audit, Reader, Request, What};
@@ -14,8 +14,9 @@ use crate::known::RoomId;
 pub(crate) type SessionId = u32;
 
 /// Every session that somebody was given.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sessions {
+    after_drain: AfterDrain,
     by_ticket: BTreeMap<String, SessionId>,
     all: Vec<Session>,
 }
@@ -35,6 +36,15 @@ struct Session {
 }
 
 impl Sessions {
+    pub(super) fn new(after_drain: AfterDrain) -> Self {
+        Self { after_drain, by_ticket: BTreeMap::new(), all: Vec::new() }
+    }
+
+    /// Whether a connection that ended with `code` leaves a session to be come back to.
+    fn outlives(&self, code: u64) -> bool {
+        LOST.contains(&code) || (code == DRAIN && self.after_drain == AfterDrain::Wait)
+    }
+
     /// Those of `user` that lost their connection are taken out of a room. Who is in none any more
     /// cannot come back.
     pub(super) fn send_away(&mut self, room: RoomId, user: &str) {
@@ -56,6 +66,9 @@ impl Sessions {
 
 /// The codes that leave a session to be come back to.
 const LOST: [u64; 5] = [4000, 4001, 4003, 4010, 4503];
+
+/// The code that leaves one where sessions are carried over to the next hub.
+const DRAIN: u64 = 4002;
 
 /// What a client says of where it stands.
 pub(super) enum Said {
@@ -111,9 +124,10 @@ impl Audit {
     /// A connection is over; its session may be come back to, or not.
     pub(super) fn part(&mut self, reader: &Reader) {
         let Some(id) = reader.session else { return };
+        let is_over = reader.bye.is_some_and(|code| !self.sessions.outlives(code));
         let session = &mut self.sessions.all[id as usize];
         session.connected = false;
-        session.over |= reader.bye.is_some_and(|code| !LOST.contains(&code));
+        session.over |= is_over;
         session.rooms = reader.rooms.iter().map(|member| (member.room, member.echo)).collect();
     }
 

@@ -10,13 +10,13 @@ use super::raw::{Raw, frame, text, upgrade};
 use super::{Client, Runtime, settings};
 
 /// Sends a whole request and reads the answer to its end.
-fn request(addr: SocketAddr, request: &str) -> (String, Vec<u8>) {
+pub(super) fn request(addr: SocketAddr, request: &str) -> (String, Vec<u8>) {
     let mut raw = Raw::connect(addr);
     raw.write(request.as_bytes());
     raw.answer()
 }
 
-fn status(head: &str) -> &str {
+pub(super) fn status(head: &str) -> &str {
     head.split(' ').nth(1).expect("a status line")
 }
 

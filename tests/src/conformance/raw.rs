@@ -85,11 +85,20 @@ impl Raw {
     ///
     /// If the server does not upgrade.
     pub fn expect_upgrade(&mut self) -> String {
-        let head = self.head().expect("an answer to the upgrade");
+        let head = self.answer_head();
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         let accept = head.to_lowercase().contains("sec-websocket-accept: ");
         assert!(accept, "{head}");
         head
+    }
+
+    /// The head of an answer, whatever it says.
+    ///
+    /// # Panics
+    ///
+    /// If none comes.
+    pub fn answer_head(&mut self) -> String {
+        self.head().expect("an answer")
     }
 
     /// Sends bytes as they are.

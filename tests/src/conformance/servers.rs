@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use roundtable::{Auth, Command, Event, Hub, Machine, Origin, Timestamp};
 use roundtable_server::Settings;
+use roundtable_server::admin::Admin;
 use roundtable_server::auth::Tokens;
 use roundtable_server::tls::Tls;
 
@@ -76,11 +77,17 @@ fn drive_on_smol(settings: &Settings, machine: AnyMachine) -> Server {
         Some(tls) => server.with_tls(tls),
         None => server,
     };
+    let server = match admin(&settings) {
+        Some(admin) => server.with_admin(admin).expect("a free port"),
+        None => server,
+    };
     let addr = server.local_addr().expect("a port");
+    let operated_at = server.admin_addr().expect("a port");
     let stopper = server.stopper();
     let reloader = stopper.clone();
     Server::start(addr, move || stopper.stop(), move || server.run(machine))
         .reloading_by(move || reloader.reload())
+        .operated_at(operated_at)
 }
 
 fn drive_on_threads(settings: &Settings, machine: AnyMachine) -> Server {
@@ -93,11 +100,21 @@ fn drive_on_threads(settings: &Settings, machine: AnyMachine) -> Server {
         Some(tls) => server.with_tls(tls),
         None => server,
     };
+    let server = match admin(settings) {
+        Some(admin) => server.with_admin(admin).expect("a free port"),
+        None => server,
+    };
     let addr = server.local_addr().expect("a port");
+    let operated_at = server.admin_addr().expect("a port");
     let stopper = server.stopper();
     let reloader = stopper.clone();
     Server::start(addr, move || stopper.stop(), move || server.run(machine))
         .reloading_by(move || reloader.reload())
+        .operated_at(operated_at)
+}
+
+fn admin(settings: &Settings) -> Option<Admin> {
+    settings.admin().expect("a token that can be used")
 }
 
 fn tokens(settings: &Settings) -> Option<Arc<Tokens>> {
@@ -140,6 +157,10 @@ impl Machine for Overheard {
 
     fn next_deadline(&self) -> Option<Timestamp> {
         self.hub.next_deadline()
+    }
+
+    fn hub(&self) -> Option<&Hub> {
+        Some(&self.hub)
     }
 }
 

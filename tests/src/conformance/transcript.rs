@@ -92,7 +92,7 @@ impl Transcript {
                     told.is_closed = true;
                 }
                 Command::Refuse { .. } => panic!("loopback is held to no limit"),
-                Command::Ping { .. } | Command::Verify { .. } => {}
+                Command::Append { .. } | Command::Ping { .. } | Command::Verify { .. } => {}
                 Command::Drained => self.drained += 1,
             }
         }

@@ -232,6 +232,7 @@ impl Driver {
                 assert!(self.closed.insert(conn), "{conn:?} is closed twice");
             }
             Command::Refuse { conn, .. } => panic!("{conn:?} comes from no address"),
+            Command::Append { .. } => panic!("nobody asked for a journal"),
             Command::Drained => panic!("nobody asked for a drain"),
         }
     }

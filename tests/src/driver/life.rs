@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use roundtable::{CloseCode, Event, Queue, Timestamp, frame_len};
+use roundtable::{CloseCode, Event, Levels, Queue, Timestamp, frame_len};
 
 use super::{Driver, Observer};
 use crate::generator::Reading;
@@ -216,6 +216,32 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             self.quiesce();
             hold!(self.audit.checked, DrainPaced, self.drained, "the drain never ends");
         }
+        self.check_counts();
+        self.check_journal();
+    }
+
+    /// What the hub told to write down is what it keeps.
+    pub(super) fn check_journal(&mut self) {
+        let (Some(journal), Some(hub)) = (&self.journal, self.machine.hub()) else { return };
+        let differs = journal.differs(hub, &self.config, self.now.max(hub.now()));
+        hold!(self.audit.checked, Journaled, differs.is_none(), "{differs:?}");
+    }
+
+    /// What the hub counts is what was counted here.
+    pub(super) fn check_counts(&mut self) {
+        let Some(hub) = self.machine.hub() else { return };
+        let totals = hub.totals();
+        let differs = self.tally.differs(&totals);
+        hold!(self.audit.checked, Counted, differs.is_none(), "{differs:?}");
+        let known = self.sockets.iter().flatten();
+        let known = known.filter(|socket| hub.queued_for(socket.conn).is_some()).count() as u64;
+        let connections = totals.levels.connections;
+        hold!(
+            self.audit.checked,
+            Counted,
+            known == connections,
+            "{known} are connected, and the hub counts {connections}"
+        );
     }
 
     /// Everybody goes, and what was said grows old; then nothing may be left.
@@ -238,5 +264,10 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         self.wait_until(end + Duration::from_secs(1));
         let clean = self.machine.is_clean() && self.machine.next_deadline().is_none();
         hold!(self.audit.checked, Clean, clean, "something is left: {:?}", self.machine);
+        self.check_counts();
+        let Some(levels) = self.machine.hub().map(|hub| hub.totals().levels) else { return };
+        // What was sent last is covered by no `Flushed`.
+        let none = levels == Levels { queued_bytes: levels.queued_bytes, ..Levels::default() };
+        hold!(self.audit.checked, Counted, none, "nobody is left, and the hub counts {levels:?}");
     }
 }

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use roundtable::{Auth, Command, ConnId, Event, Origin, Recipients, Timestamp, Verdict, frame_len};
+use roundtable::{Auth, Command, ConnId, Event, Recipients, Timestamp, Verdict, frame_len};
 
 use super::{Driver, Observer, SLOT_BITS, What};
 use crate::audit::{Frame, Kind};
@@ -37,10 +37,17 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         let mut commands = core::mem::take(&mut self.commands);
         self.audit.clock(self.clock(), self.punctual);
         let about = conn_of(event);
+        if let (Event::Flushed, Some(journal)) = (event, &mut self.journal) {
+            journal.settle();
+        }
         let is_live = about.is_none_or(|conn| self.is_live(slot_of(conn), conn));
+        self.count_event(event);
         self.machine.handle(self.now, event.clone(), &mut commands);
+        self.handled_at = self.now;
         self.figures.events += u64::from(!matches!(event, Event::Flushed));
         self.commanded |= !commands.is_empty();
+        let after = commands.iter().skip(1).any(|of| matches!(of, Command::Append { .. }));
+        hold!(self.audit.checked, Journaled, !after, "{event:?} gave {commands:?}");
         if let Event::Connect { conn, peer, .. } = event {
             self.audit.entered(*conn, peer, &commands);
         }
@@ -48,12 +55,14 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         for command in &commands {
             passed |= self.carry_out(command);
         }
-        self.observer.observe(self.now, event, &commands);
+        self.observer.observe(self.clock(), event, &commands);
         while let Some(conn) = self.to_verify.pop() {
             passed |= self.verify(conn);
         }
         if !is_live {
-            let nothing = commands.iter().all(|command| *command == Command::Drained);
+            let nothing = commands
+                .iter()
+                .all(|command| matches!(command, Command::Append { .. } | Command::Drained));
             hold!(self.audit.checked, KnownConnections, nothing, "{event:?} gave {commands:?}");
         } else if let Event::Text { conn, text } = event {
             self.audit.answered();
@@ -68,9 +77,15 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         self.commands = commands;
     }
 
+    fn count_event(&mut self, event: &Event) {
+        let is_known = conn_of(event).is_some_and(|conn| self.machine.queued_for(conn).is_some());
+        self.tally.event(event, is_known);
+    }
+
     /// Carries out a command, and says whether it shows that a text passed the rate limits.
     fn carry_out(&mut self, command: &Command) -> bool {
         assert!(!self.drained, "{command:?} after Drained");
+        self.tally.command(command);
         match command {
             Command::Refuse { conn, .. } => {
                 let slot = self.named(*conn, command);
@@ -96,6 +111,10 @@ impl<M: Subject, O: Observer> Driver<M, O> {
                 let slot = self.named(*conn, command);
                 self.close(slot, *code, *queue);
             }
+            Command::Append { batch } => {
+                let journal = self.journal.as_mut();
+                journal.expect("nobody asked for a journal").append(batch);
+            }
             Command::Drained => {
                 assert!(self.drain.is_some(), "Drained without a drain");
                 assert_eq!(self.live, 0, "Drained though somebody is connected");
@@ -119,12 +138,14 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         self.audit.shown(slot, claims.clone());
         let verdict = claims.map_or(Verdict::Invalid, Verdict::Valid);
         let (event, mut commands) = (Event::Verified { conn, verdict }, Vec::new());
+        self.count_event(&event);
         self.machine.handle(self.now, event.clone(), &mut commands);
+        self.handled_at = self.now;
         let mut passed = false;
         for command in &commands {
             passed |= self.carry_out(command);
         }
-        self.observer.observe(self.now, &event, &commands);
+        self.observer.observe(self.clock(), &event, &commands);
         self.audit.nothing_shown();
         passed
     }
@@ -134,6 +155,12 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         let now_ms = self.origin.wall_clock_ms + self.now_ms();
         let first = to.iter().next().map(slot_of);
         let note = self.audit.told(&frame, text, now_ms, first);
+        if let Recipients::Many { list, except: Some(conn) } = to {
+            assert!(
+                list.contains(conn),
+                "{conn:?} is not on the list it is left out of: {command:?}"
+            );
+        }
         let gaps = frame.kind == Kind::Gap || frame.gap.is_some();
         let bytes = frame_len(text.len());
         self.sends += 1;
@@ -162,6 +189,8 @@ impl<M: Subject, O: Observer> Driver<M, O> {
                 self.welcomed(slot, &frame);
             }
         }
+        self.tally.frame(&frame, bytes, recipients);
+        let recipients = recipients as u64;
         self.figures.deliveries += recipients;
         self.figures.gaps += u64::from(gaps) * recipients;
         if matches!(frame.kind, Kind::Message | Kind::Gap) {
@@ -359,9 +388,14 @@ impl<M: Subject, O: Observer> Driver<M, O> {
     /// own fault.
     pub(super) fn be_away(&mut self, span: Duration) {
         self.quiesce();
-        let deadline = self.machine.next_deadline();
         let before = self.now;
         self.now = self.now + span;
+        self.wake(before);
+    }
+
+    /// The hub is called for the first time since `before`.
+    pub(super) fn wake(&mut self, before: Timestamp) {
+        let deadline = self.machine.next_deadline();
         let late = deadline.map_or(Duration::ZERO, |deadline| self.now.saturating_since(deadline));
         if late > self.config.stall && self.now.saturating_since(before) > self.config.stall {
             self.away += late;
@@ -371,22 +405,6 @@ impl<M: Subject, O: Observer> Driver<M, O> {
         self.quiesce();
         self.punctual = true;
         self.check_drained();
-    }
-
-    /// The hub's process ends without a word, and a new one begins.
-    pub(super) fn restart(&mut self) {
-        for slot in self.slots() {
-            self.forget(slot);
-        }
-        self.arrivals.clear();
-        self.touched.clear();
-        (self.drain, self.drained) = (None, false);
-        (self.turn_events, self.turn_bytes, self.commanded) = (0, 0, false);
-        self.figures.restarts += 1;
-        let seed = self.origin.seed + self.figures.restarts;
-        self.machine = M::begin(self.config.clone(), Origin { seed, ..self.origin });
-        self.audit.restarted();
-        self.observer.restarted();
     }
 }
 

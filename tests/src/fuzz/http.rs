@@ -1,11 +1,16 @@
 //! Bytes as what comes in at the front door. This file knows HTTP/1.1 as a careful proxy does, line
 //! by line, and nothing of what is behind the door.
 
-use roundtable_server::{Door, Knock, Readiness, Settings};
+use std::net::{IpAddr, Ipv4Addr};
+
+use roundtable_server::{Door, Knock, Readiness, Settings, Whence};
 use tungstenite::handshake::derive_accept_key;
 
 /// The most that the door reads, the least that may be set: longer heads cost the fuzzer time.
 const HEAD_BYTES: usize = 512;
+
+/// A proxy that is believed.
+const HERE: Whence = Whence::Itself(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
 /// Knocks with the bytes behind the first, which says whether the server drains: whole and byte by
 /// byte, the answer is the same, it is a proper answer, and nobody is let in whose request another
@@ -19,18 +24,21 @@ pub fn http(bytes: &[u8]) {
     let readiness = if flags & 1 == 0 { Readiness::Serving } else { Readiness::Draining };
     let mut settings = Settings::default();
     settings.wire.head_bytes = HEAD_BYTES;
+    settings.trust_proxy = "127.0.0.0/8".parse().expect("a network");
     let door = Door::new(&settings, None);
-    let whole = door.knock(readiness, head);
+    let whole = door.knock(readiness, HERE, head);
     let longest = head.len().min(HEAD_BYTES + 1);
     let first = (0..=longest)
-        .map(|len| door.knock(readiness, &head[..len]))
+        .map(|len| door.knock(readiness, HERE, &head[..len]))
         .find(|knock| *knock != Knock::More);
     assert_eq!(first.unwrap_or(Knock::More), whole, "byte by byte (left) and whole (right)");
     match whole {
         Knock::More => assert!(head.len() < HEAD_BYTES, "asks for more than it reads"),
         Knock::Answer(answer) => check_answer(head, &answer),
-        Knock::Upgrade { response, consumed, .. } => {
+        Knock::Upgrade { response, consumed, whence, .. } => {
             assert_eq!(readiness, Readiness::Serving, "let in while draining");
+            let is_named = head.to_ascii_lowercase().windows(9).any(|word| word == b"forwarded");
+            assert!(whence == HERE || is_named, "{whence:?} comes out of nothing");
             check_upgrade(&head[..consumed], &response);
         }
     }

@@ -14,8 +14,7 @@ use crate::generator::Limits;
 ///
 /// If that does not hold.
 pub fn replay(bytes: &[u8]) {
-    let [kind, cut, rest @ ..] = bytes else { return };
-    let file = if kind & 1 == 0 { rest.to_vec() } else { framed(*kind, rest) };
+    let Some(file) = file(bytes) else { return };
     let whole = check(&file);
     if let Err(error) = &whole {
         assert!(!error.to_string().is_empty(), "says nothing: {error:?}");
@@ -23,7 +22,7 @@ pub fn replay(bytes: &[u8]) {
     if let Ok(whole) = whole {
         let again = check(&file).expect("it was played before");
         assert_eq!(again, whole, "played again");
-        let cut = file.len() * usize::from(*cut) / 256;
+        let cut = file.len() * usize::from(bytes[1]) / 256;
         match check(&file[..cut]) {
             Ok(part) => {
                 assert!(part.events <= whole.events && part.span <= whole.span, "{part:?}");
@@ -41,6 +40,12 @@ pub fn replay(bytes: &[u8]) {
             assert!(!error.to_string().is_empty(), "says nothing: {error:?}");
         }
     }
+}
+
+/// The recording in an input, whose second byte says where it is cut off.
+pub(super) fn file(bytes: &[u8]) -> Option<Vec<u8>> {
+    let [kind, _, rest @ ..] = bytes else { return None };
+    Some(if kind & 1 == 0 { rest.to_vec() } else { framed(*kind, rest) })
 }
 
 /// A recording whose first byte says under which limits, and whose records are `[kind, len] body`

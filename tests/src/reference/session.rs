@@ -15,7 +15,7 @@ pub(super) struct Session {
     /// Where that comes from.
     pub(super) address: Option<AddressKey>,
     pub(super) ticket: String,
-    /// When its connection was lost, if it was.
+    /// When its connection was lost, if it was, by the clock of waking hours.
     pub(super) lost_at: Option<Timestamp>,
     /// Whether it has lost its name to the name's user, though it would be there a little longer.
     pub(super) is_given_up: bool,
@@ -87,7 +87,7 @@ impl Session {
 impl Reference {
     pub(super) fn lose(&mut self, me: usize) {
         let session = &mut self.sessions[me];
-        session.lost_at = Some(self.now);
+        session.lost_at = Some(self.awake);
         for membership in &mut session.rooms {
             let room = self.rooms.iter().find(|room| room.name == membership.room);
             membership.owed = false;
@@ -111,7 +111,7 @@ impl Reference {
     /// Whether the session is there for others: it has its connection, or lost it a moment ago.
     pub(super) fn is_there(&self, session: &Session) -> bool {
         let linger = self.config.presence_linger;
-        !session.is_given_up && session.lost_at.is_none_or(|at| at + linger > self.now)
+        !session.is_given_up && session.lost_at.is_none_or(|at| at + linger > self.awake)
     }
 
     /// Whether somebody has the name. A user with a token has it as long as one of its sessions.

@@ -118,8 +118,9 @@ impl Crowd {
     }
 
     fn machine_fault(&mut self) {
-        match self.rng.u8(0..4) {
+        match self.rng.u8(0..5) {
             0 => self.steps.push_back(Step::Restart),
+            2 => self.steps.push_back(Step::CarryOver),
             1 => {
                 let within = self.part_of(Duration::from_secs(40));
                 self.steps.push_back(Step::Drain { within });
@@ -338,7 +339,9 @@ impl Iterator for Crowd {
                 Who::Client(client) => self.client_acts(client),
                 Who::Machine => self.machine_fault(),
                 Who::Start => {
-                    self.steps.push_back(Step::Restart);
+                    let starts = [Step::Restart, Step::CarryOver];
+                    let start = starts[self.rng.usize(0..starts.len())].clone();
+                    self.steps.push_back(start);
                     self.plan_fault();
                 }
             }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use roundtable::{Auth, Config, RunAhead};
+use roundtable::{AfterDrain, Auth, Config, RunAhead};
 
 use crate::generator::Limits;
 
@@ -155,6 +155,8 @@ fn config(clients: u16, rng: &mut Rng) -> Config {
         presence_list: rng.usize(0..=base.presence_list.min(clients)),
         presence_tick: Duration::from_millis(rng.u64(1..=2000)),
         presence_linger: Duration::from_secs(rng.u64(0..=30)),
+        journal: rng.bool(),
+        after_drain: if rng.bool() { AfterDrain::Wait } else { AfterDrain::End },
         auth: if rng.u8(0..4) == 0 { Auth::Optional } else { Auth::Off },
         sessions_per_user: around(rng),
         auth_grace: Duration::from_secs(rng.u64(0..=10)),

@@ -260,6 +260,7 @@ impl World {
                 self.people.remove(&name);
                 format!("refuse {name} {refusal:?}, retry after {retry_after:?}")
             }
+            Command::Append { .. } => "append".to_owned(),
             Command::Drained => "drained".to_owned(),
         }
     }

@@ -198,7 +198,10 @@ impl World {
                         self.down.push_back(Down::Close(code.number()));
                     }
                 }
-                Command::Refuse { .. } | Command::Verify { .. } | Command::Drained => {
+                Command::Append { .. }
+                | Command::Refuse { .. }
+                | Command::Verify { .. }
+                | Command::Drained => {
                     panic!("{command:?}")
                 }
             }
