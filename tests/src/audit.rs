@@ -211,8 +211,9 @@ impl Audit {
     /// A client's connection is over.
     pub(crate) fn end(&mut self, slot: usize) {
         let Some(reader) = self.readers[slot].take() else { return };
-        self.part(&reader);
-        self.all_went(&reader);
+        let untold = self.untold(slot);
+        self.part(slot, &reader, &untold);
+        self.all_went(&reader, &untold);
         if let Some((user, _)) = reader.user {
             self.free_name(&user);
         }
@@ -396,7 +397,7 @@ impl Audit {
         }
         let reader = self.readers[slot].as_mut().expect("a live client");
         let index = index.unwrap_or_else(|| panic!("left where nobody was: {frame:?}"));
-        reader.rooms.swap_remove(index);
+        reader.rooms.remove(index);
         if let Some((user, _)) = reader.user.clone() {
             self.presence.went(room, &user, Went::Gone);
             self.check_sent_away(slot, &user, frame);

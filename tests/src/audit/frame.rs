@@ -308,6 +308,12 @@ impl<'a> Asked<'a> {
         serde_json::from_str(self.key?.get()).ok()
     }
 
+    /// The name of the room that it is about.
+    pub(crate) fn room(&self) -> Option<String> {
+        let name: String = serde_json::from_str(self.room?.get()).ok()?;
+        Some(name.trim().to_owned())
+    }
+
     /// The session that a client comes back to.
     pub(crate) fn resume(&self) -> Option<String> {
         serde_json::from_str(self.resume?.get()).ok()

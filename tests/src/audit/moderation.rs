@@ -70,6 +70,11 @@ impl Audit {
         Note::default()
     }
 
+    /// Whether what was decided is being done.
+    pub(super) fn is_deciding(&self) -> bool {
+        self.moderation.decision.is_some()
+    }
+
     /// Whether what is being done revokes a token that says this.
     pub(super) fn revokes(&self, claims: &Claims) -> bool {
         self.moderation.decision.as_ref().is_some_and(|action| revoked(action, claims))

@@ -98,7 +98,6 @@ impl Presence {
 
     /// It is so no more.
     pub(super) fn went(&mut self, room: RoomId, user: &str, how: Went) {
-        let awake = self.awake;
         let roster = self.roster(room);
         if let Some(sessions) = roster.connected.get_mut(user) {
             *sessions -= 1;
@@ -107,8 +106,14 @@ impl Presence {
             }
         }
         if let Went::Lost(session) = how {
-            roster.lost.push((session, user.to_owned(), awake));
+            self.may_be_lost(room, session, user);
         }
+    }
+
+    /// A session of `user` may have been in the room when its connection was lost.
+    fn may_be_lost(&mut self, room: RoomId, session: SessionId, user: &str) {
+        let awake = self.awake;
+        self.roster(room).lost.push((session, user.to_owned(), awake));
     }
 
     /// What is wrong with a picture of the room as it was `old` ago.
@@ -289,8 +294,9 @@ impl Audit {
         self.readers[slot] = Some(reader);
     }
 
-    /// The reader's connection is over: it is lost, unless a `bye` said more.
-    pub(super) fn all_went(&mut self, reader: &Reader) {
+    /// The reader's connection is over: it is lost, unless a `bye` said more. It may also have been in
+    /// rooms of which it was not told.
+    pub(super) fn all_went(&mut self, reader: &Reader, untold: &[(RoomId, bool)]) {
         let Some((user, _)) = &reader.user else { return };
         let how = match reader.session {
             Some(session) if self.is_lost(reader) => Went::Lost(session),
@@ -298,6 +304,11 @@ impl Audit {
         };
         for member in &reader.rooms {
             self.presence.went(member.room, user, how);
+        }
+        if let Went::Lost(session) = how {
+            for (room, _) in untold {
+                self.presence.may_be_lost(*room, session, user);
+            }
         }
     }
 

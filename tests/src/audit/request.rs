@@ -26,10 +26,14 @@ pub(super) struct Request {
     /// What a client that comes back says of where it stands, and of which session it is.
     pub(super) places: Option<BTreeMap<String, Place>>,
     pub(super) resume: Option<String>,
+    /// The room that a client wants to be in.
+    pub(super) wanted: Option<RoomId>,
     /// What a moderator asks for.
     pub(super) action: Option<AdminAction>,
-    /// The rooms of the session that it came back to, until it is told of them.
+    /// The rooms of the session that it came back to, until it is told of them; it may be in none of
+    /// them where it was not told of all that became of its requests.
     pub(super) owed: Vec<(RoomId, bool)>,
+    pub(super) is_sure: bool,
     pub(super) echo: bool,
     pub(super) replies: usize,
     pub(super) acked: bool,
@@ -65,8 +69,10 @@ impl Audit {
             before: None,
             places: None,
             resume: None,
+            wanted: None,
             action: None,
             owed: Vec::new(),
+            is_sure: true,
             echo: true,
             replies: 0,
             acked: false,
@@ -89,6 +95,8 @@ impl Audit {
         } else {
             What::Other
         };
+        let wanted = asked.room().filter(|_| what == What::Join);
+        let wanted = wanted.map(|name| self.known.room(&name));
         self.request = Some(Request {
             id: asked.id().map(str::to_owned),
             what,
@@ -98,6 +106,7 @@ impl Audit {
             before: asked.before(),
             places: asked.places(),
             resume: asked.resume(),
+            wanted,
             action: asked.action(),
             echo: asked.wants_echo(),
             ..nothing()

@@ -33,6 +33,8 @@ struct Session {
     claims: Option<Box<Claims>>,
     /// Where it was when its connection was lost, and whether it wanted its own messages back.
     rooms: Vec<(RoomId, bool)>,
+    /// Whether it may be in only some of them: its window was full when it was to be told.
+    is_unsure: bool,
 }
 
 impl Sessions {
@@ -104,6 +106,7 @@ impl Audit {
             let free = !is_new && !session.connected && !session.over;
             hold!(self.checked, OwnSession, own && free, "{session:?}, {request:?}: {frame:?}");
             request.owed = core::mem::take(&mut session.rooms);
+            request.is_sure = !core::mem::take(&mut session.is_unsure);
             session.connected = true;
             // Who comes back without a token goes by the one of before.
             reader.claims = reader.claims.take().or_else(|| session.claims.clone());
@@ -121,14 +124,33 @@ impl Audit {
         }
     }
 
-    /// A connection is over; its session may be come back to, or not.
-    pub(super) fn part(&mut self, reader: &Reader) {
+    /// The rooms where the client in `slot` may be without having been told, as its connection ends: it
+    /// ends while it is answered, since there is no room in its window.
+    pub(super) fn untold(&self, slot: usize) -> Vec<(RoomId, bool)> {
+        let request = self.request.as_ref().filter(|request| request.slot == slot);
+        let asked = |request: &Request| request.wanted.map(|room| (room, request.echo));
+        let rooms =
+            |request: &Request| request.owed.iter().copied().chain(asked(request)).collect();
+        request.map(rooms).unwrap_or_default()
+    }
+
+    /// A connection is over; its session, which may be in the rooms of which it was not told, may be
+    /// come back to, or not.
+    pub(super) fn part(&mut self, slot: usize, reader: &Reader, untold: &[(RoomId, bool)]) {
         let Some(id) = reader.session else { return };
         let is_over = reader.bye.is_some_and(|code| !self.sessions.outlives(code));
+        let is_answered = self.request.as_ref().is_some_and(|request| request.slot == slot);
+        let is_unsure = is_answered || self.is_deciding();
         let session = &mut self.sessions.all[id as usize];
         session.connected = false;
         session.over |= is_over;
         session.rooms = reader.rooms.iter().map(|member| (member.room, member.echo)).collect();
+        for room in untold {
+            if session.rooms.iter().all(|(of, _)| of != &room.0) {
+                session.rooms.push(*room);
+            }
+        }
+        session.is_unsure = is_unsure;
     }
 
     /// Whether the reader, whose connection is over, may come back to its session.
@@ -140,8 +162,9 @@ impl Audit {
     pub(super) fn reseated(&mut self, room: RoomId, frame: &Frame<'_>) -> Option<bool> {
         let request = self.request.as_mut().filter(|request| request.what == What::Hello)?;
         let index = request.owed.iter().position(|(owed, _)| *owed == room);
-        hold!(self.checked, OwnSession, index == Some(0), "{request:?} is told of {frame:?}");
-        Some(request.owed.remove(0).1)
+        let is_next = index.is_some_and(|index| index == 0 || !request.is_sure);
+        hold!(self.checked, OwnSession, is_next, "{request:?} is told of {frame:?}");
+        Some(request.owed.remove(index?).1)
     }
 
     /// Where the client that asks stands in a room, as it says.
@@ -167,7 +190,7 @@ impl Audit {
     /// Who came back was told of all its rooms.
     pub(super) fn check_all_told(&mut self, request: &Request) {
         if request.what == What::Hello {
-            let all = request.owed.is_empty();
+            let all = request.owed.is_empty() || !request.is_sure;
             hold!(self.checked, OwnSession, all, "not told of some of its rooms: {request:?}");
         }
     }
