@@ -6,19 +6,18 @@ mod http;
 mod outbox;
 mod protocol;
 mod replay;
-pub(crate) mod restore;
 pub mod seeds;
 mod wire;
 
 use crate::check;
 use crate::decode::decode;
+use crate::restored::restored;
 
 pub use codec::codec;
 pub use http::http;
 pub use outbox::outbox;
 pub use protocol::protocol;
 pub use replay::replay;
-pub use restore::restore;
 
 /// A target: it panics where something does not hold.
 pub type Target = fn(&[u8]);
@@ -42,4 +41,13 @@ pub const TARGETS: [(&str, Target); 7] = [
 /// If the hub breaks a promise.
 pub fn hub(bytes: &[u8]) {
     check(&decode(bytes));
+}
+
+/// Bytes as what a hub kept: it is refused, or lived on with.
+///
+/// # Panics
+///
+/// If a hub that was restored cannot live, or keeps something else than it was given.
+pub fn restore(bytes: &[u8]) {
+    restored(bytes);
 }

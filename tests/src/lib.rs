@@ -47,6 +47,8 @@ mod plain;
 pub mod proxy;
 pub mod reference;
 mod render;
+#[cfg(any(test, feature = "server"))]
+mod restored;
 #[cfg(test)]
 mod resumes;
 #[cfg(test)]

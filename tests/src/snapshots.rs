@@ -161,7 +161,7 @@ fn a_changed_snapshot_is_refused_or_harmless() {
         let mut bytes = text.clone().into_bytes();
         let at = rng.usize(0..bytes.len());
         bytes[at] = b"0123456789[]{},\"truefalsn"[rng.usize(0..25)];
-        *if crate::fuzz::restore::restored(&bytes) { &mut taken } else { &mut refused } += 1;
+        *if crate::restored::restored(&bytes) { &mut taken } else { &mut refused } += 1;
     }
     assert!(taken > 1000 && refused > 1000, "{taken}, {refused}");
 }

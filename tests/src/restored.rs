@@ -10,16 +10,11 @@ use serde_json::{Value, json};
 /// More timers than a small snapshot sets.
 const MOST_TICKS: usize = 300;
 
-/// Restores a hub, if it can be restored, and lives on with it.
+/// Restores a hub, if it can be restored, and lives on with it. Returns whether it could.
 ///
 /// # Panics
 ///
 /// If a hub that was restored cannot live, or keeps something else than it was given.
-pub fn restore(bytes: &[u8]) {
-    restored(bytes);
-}
-
-/// Whether a hub was restored.
 pub(crate) fn restored(bytes: &[u8]) -> bool {
     let Ok(snapshot) = serde_json::from_slice::<Snapshot>(bytes) else { return false };
     let config = Config { after_drain: AfterDrain::Wait, tick_work: 16, ..Config::default() };
