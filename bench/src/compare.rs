@@ -17,7 +17,7 @@ use clap::Args;
 use crate::measurement::Measurement;
 use crate::report::{self, Results, Role, Server, Workload, median, root};
 
-use servers::{GREETING_FLOOR, Program};
+use servers::{GREETING_FLOOR, LONG_FLOOR, Program};
 use work::{WORKS, Who, Work};
 
 /// The flags of `compare`.
@@ -136,9 +136,12 @@ fn greet(programs: &[Program], greeting: &Path, raw: &Path) -> Result<(), String
 impl Work {
     fn is_done_by(&self, program: &Program) -> bool {
         match self.who {
-            Who::All => program.name != GREETING_FLOOR,
+            Who::AllAndLong => program.name != GREETING_FLOOR,
+            Who::All => !matches!(program.name, GREETING_FLOOR | LONG_FLOOR),
             Who::Greeters => program.role != Role::Floor || program.name == GREETING_FLOOR,
-            Who::NotBatched => program.name != GREETING_FLOOR && program.name != "floor-batched",
+            Who::NotBatched => {
+                !matches!(program.name, GREETING_FLOOR | LONG_FLOOR | "floor-batched")
+            }
             Who::Smol => program.name == "runtime-smol",
         }
     }

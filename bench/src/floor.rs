@@ -47,6 +47,8 @@ pub struct Floor {
     fanout: Fanout,
     /// What every newcomer gets, as bytes of frames.
     greeting: Vec<u8>,
+    /// The fewest bytes of a text that goes out.
+    pad: usize,
     guests: Vec<Option<Guest>>,
     free: Vec<usize>,
     buffer: Vec<u8>,
@@ -69,12 +71,13 @@ enum IsUpgraded {
 }
 
 impl Floor {
-    /// Listens on a port of loopback that the system picks.
+    /// Listens on a port of loopback that the system picks. Newcomers get `greeting`, and a text of fewer
+    /// than `pad` bytes goes out with spaces behind it.
     ///
     /// # Errors
     ///
     /// If the system gives no socket.
-    pub fn bind(fanout: Fanout, greeting: Vec<u8>) -> io::Result<Self> {
+    pub fn bind(fanout: Fanout, greeting: Vec<u8>, pad: usize) -> io::Result<Self> {
         process::raise_open_files();
         let listener = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
         listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
@@ -83,7 +86,7 @@ impl Floor {
         epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
         let buffer = vec![0; READ_BYTES];
         let (guests, free, said, gone) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { listener, epoll, fanout, greeting, guests, free, buffer, said, gone })
+        Ok(Self { listener, epoll, fanout, greeting, pad, guests, free, buffer, said, gone })
     }
 
     /// Where it listens.
@@ -160,7 +163,7 @@ impl Floor {
         let flushed = if flags.contains(EventFlags::OUT) { guest.send(&[]) } else { Ok(()) };
         let readable = EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
         let read = if flags.intersects(readable) {
-            guest.read(&mut self.buffer, &self.greeting, &mut self.said)
+            guest.read(&mut self.buffer, &self.greeting, &mut self.said, self.pad)
         } else {
             Ok(())
         };
@@ -224,6 +227,7 @@ impl Guest {
         buffer: &mut Vec<u8>,
         greeting: &[u8],
         said: &mut Vec<u8>,
+        pad: usize,
     ) -> io::Result<()> {
         loop {
             let kept = self.kept.len();
@@ -239,7 +243,7 @@ impl Guest {
                 Err(Errno::AGAIN) => return Ok(()),
                 Err(error) => return Err(error.into()),
             };
-            let used = self.take(&mut buffer[..kept + count], greeting, said)?;
+            let used = self.take(&mut buffer[..kept + count], greeting, said, pad)?;
             self.kept.clear();
             self.kept.extend_from_slice(&buffer[used..kept + count]);
             if count < space {
@@ -248,7 +252,13 @@ impl Guest {
         }
     }
 
-    fn take(&mut self, bytes: &mut [u8], greeting: &[u8], said: &mut Vec<u8>) -> io::Result<usize> {
+    fn take(
+        &mut self,
+        bytes: &mut [u8],
+        greeting: &[u8],
+        said: &mut Vec<u8>,
+        pad: usize,
+    ) -> io::Result<usize> {
         let mut used = 0;
         if self.is_upgraded == IsUpgraded::NotYet {
             let Some((mut answer, end)) = handshake::answer(bytes)? else { return Ok(0) };
@@ -263,7 +273,7 @@ impl Guest {
             used += frame.end;
             let mut answer = Vec::new();
             match frame.opcode {
-                Opcode::Text => frame::write_server(said, Opcode::Text, payload),
+                Opcode::Text => frame::write_padded(said, payload, pad),
                 Opcode::Ping => frame::write_server(&mut answer, Opcode::Pong, payload),
                 Opcode::Close => {
                     frame::write_server(&mut answer, Opcode::Close, payload);

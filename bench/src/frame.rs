@@ -133,6 +133,14 @@ pub fn write_server(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
+/// Appends a text of a server to `out`, with spaces behind it if it has fewer than `least` bytes.
+pub fn write_padded(out: &mut Vec<u8>, text: &[u8], least: usize) {
+    let length = text.len().max(least);
+    write_head(out, Opcode::Text, length, 0);
+    out.extend_from_slice(text);
+    out.resize(out.len() + length - text.len(), b' ');
+}
+
 /// Appends a whole message of a client to `out`, masked with `key`.
 pub fn write_client(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], key: [u8; 4]) {
     write_head(out, opcode, payload.len(), 0x80);
@@ -184,6 +192,17 @@ mod tests {
                 assert_eq!(body, payload);
             }
         }
+    }
+
+    #[test]
+    fn a_padded_text_has_spaces_behind_it() {
+        let mut bytes = Vec::new();
+        write_padded(&mut bytes, b"long enough", 4);
+        write_padded(&mut bytes, b"ab", 4);
+        let mut expected = Vec::new();
+        write_server(&mut expected, Opcode::Text, b"long enough");
+        write_server(&mut expected, Opcode::Text, b"ab  ");
+        assert_eq!(bytes, expected);
     }
 
     #[test]

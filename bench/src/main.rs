@@ -35,6 +35,9 @@ enum Command {
         /// A file with the texts that every newcomer gets, one a line.
         #[arg(long)]
         greet: Option<PathBuf>,
+        /// The fewest bytes of a text that goes out: a shorter one gets spaces behind it.
+        #[arg(long, default_value_t = 0, value_name = "BYTES")]
+        pad: usize,
     },
 }
 
@@ -43,9 +46,9 @@ fn main() -> ExitCode {
         Command::Load(flags) => measure(&flags),
         Command::Compare(flags) => compare::run(&flags).map(|()| ExitCode::SUCCESS),
         Command::Report(flags) => report::run(&flags).map(|()| ExitCode::SUCCESS),
-        Command::Floor { batched, greet } => {
+        Command::Floor { batched, greet, pad } => {
             let fanout = if batched { Fanout::EachTurn } else { Fanout::EachText };
-            serve(fanout, greet).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
+            serve(fanout, greet, pad).map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
         }
     };
     end.unwrap_or_else(|error| {
@@ -68,14 +71,14 @@ fn measure(flags: &Flags) -> Result<ExitCode, String> {
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn serve(fanout: Fanout, greet: Option<PathBuf>) -> io::Result<()> {
+fn serve(fanout: Fanout, greet: Option<PathBuf>, pad: usize) -> io::Result<()> {
     let mut greeting = Vec::new();
     if let Some(path) = greet {
         for text in fs::read_to_string(path)?.lines() {
             bench::frame::write_server(&mut greeting, bench::frame::Opcode::Text, text.as_bytes());
         }
     }
-    let floor = Floor::bind(fanout, greeting)?;
+    let floor = Floor::bind(fanout, greeting, pad)?;
     // Whoever started it and is gone leaves nothing behind.
     thread::Builder::new().name("input".to_owned()).spawn(|| {
         let ended = io::stdin().lock().read_to_end(&mut Vec::new());

@@ -64,7 +64,7 @@ impl Drop for Floor {
 
 #[test]
 fn the_floors_deliver_everything() {
-    for flags in [&[][..], &["--batched"]] {
+    for flags in [&[][..], &["--batched", "--pad", "166"]] {
         let floor = Floor::start(flags);
         let paced = floor.measure("--rate 100");
         assert!(paced.latency_ms.is_some());

@@ -25,8 +25,14 @@ const RAISED: &str = "--listen 127.0.0.1:0 --log warn --max-connections 25000 \
     --message-burst 1000000 --messages-per-second 1000000 --byte-burst 1GiB \
     --bytes-per-second 1GiB --frame-burst 1000000 --frames-per-second 1000000";
 
+/// 64 bytes with their room, author, number and time are 166 on Roundtable's wire, and four before them.
+const PADDED: &str = "floor --batched --pad 166";
+
 /// The name of the floor that greets as Roundtable does.
 pub(super) const GREETING_FLOOR: &str = "floor-greeting";
+
+/// The name of the floor whose frames are as long as Roundtable's.
+pub(super) const LONG_FLOOR: &str = "floor-batched-long";
 
 /// What a peer is called, what it is, and how it is started.
 const PEERS: [(&str, &str, &str); 6] = [
@@ -65,6 +71,7 @@ pub(super) fn programs(built: &Path, greeting: &Path, versions: &str) -> Vec<Pro
     let mut all = vec![
         floor("floor", "one `send` for each text and connection", "floor"),
         floor("floor-batched", "one `send` for each turn and connection", "floor --batched"),
+        floor(LONG_FLOOR, "the same, each frame as long as Roundtable's", PADDED),
         greeting_floor,
         ours("runtime-smol", "Roundtable on smol"),
         ours("runtime-std", "Roundtable on blocking threads"),

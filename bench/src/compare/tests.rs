@@ -13,14 +13,17 @@ fn names(programs: &[Program]) -> Vec<&'static str> {
 fn peers_that_are_not_installed_are_left_out() {
     let greeting = root().join("target/benchmarks/raw/greeting");
     let programs = servers::programs(Path::new("/somewhere"), &greeting, INSTALLED);
-    let own = ["floor", "floor-batched", "floor-greeting", "runtime-smol", "runtime-std"];
-    assert_eq!(names(&programs)[..5], own);
-    assert_eq!(names(&programs)[5..], ["gorilla", "gorilla-joined", "axum"]);
+    let floors = ["floor", "floor-batched", "floor-batched-long", "floor-greeting"];
+    assert_eq!(names(&programs)[..4], floors);
+    assert_eq!(
+        names(&programs)[4..],
+        ["runtime-smol", "runtime-std", "gorilla", "gorilla-joined", "axum"]
+    );
     let commands: Vec<String> = programs.iter().map(Program::command).collect();
     assert_eq!(commands[1], "target/release/bench floor --batched");
-    assert_eq!(commands[2], "target/release/bench floor --greet target/benchmarks/raw/greeting");
-    assert_eq!(commands[6], "bench/peers/target/gorilla -join");
-    assert_eq!(programs[5].versions, "gorilla/websocket 1.5.0");
+    assert_eq!(commands[3], "target/release/bench floor --greet target/benchmarks/raw/greeting");
+    assert_eq!(commands[7], "bench/peers/target/gorilla -join");
+    assert_eq!(programs[6].versions, "gorilla/websocket 1.5.0");
 }
 
 #[test]
@@ -33,7 +36,9 @@ fn each_work_has_the_servers_that_its_target_names() {
     };
     assert_eq!(done_by("shards-2"), ["runtime-smol"]);
     assert_eq!(done_by("storm")[..2], ["floor-greeting", "runtime-smol"]);
-    assert_eq!(done_by("room-1000-saturated")[..3], ["floor", "floor-batched", "runtime-smol"]);
+    assert_eq!(done_by("room-1000-paced")[..3], ["floor", "floor-batched", "runtime-smol"]);
+    let floors = ["floor", "floor-batched", "floor-batched-long"];
+    assert_eq!(done_by("room-1000-saturated")[..3], floors);
     assert_eq!(done_by("idle-19000")[..3], ["floor", "runtime-smol", "runtime-std"]);
 }
 
