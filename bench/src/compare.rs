@@ -136,8 +136,7 @@ fn greet(programs: &[Program], greeting: &Path, raw: &Path) -> Result<(), String
 impl Work {
     fn is_done_by(&self, program: &Program) -> bool {
         match self.who {
-            Who::AllAndLong => program.name != GREETING_FLOOR,
-            Who::All => !matches!(program.name, GREETING_FLOOR | LONG_FLOOR),
+            Who::All => program.name != GREETING_FLOOR,
             Who::Greeters => program.role != Role::Floor || program.name == GREETING_FLOOR,
             Who::NotBatched => {
                 !matches!(program.name, GREETING_FLOOR | LONG_FLOOR | "floor-batched")

@@ -5,12 +5,10 @@
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Who {
     /// Every server but the floor that greets.
-    AllAndLong,
-    /// The same, without the floor whose frames are long.
     All,
     /// Every server but the floors that do not greet.
     Greeters,
-    /// The same as all, without the batched floor.
+    /// The same as all, without the batched floors.
     NotBatched,
     /// `runtime-smol` alone.
     Smol,
@@ -52,7 +50,7 @@ pub(super) const WORKS: [Work; 9] = [
         name: "room-1000-saturated",
         what: "The same room, as fast as it goes: ten senders, each with two messages under way",
         flags: LONG,
-        who: Who::AllAndLong,
+        who: Who::All,
         seconds: None,
         warm_up: 1.0,
     },

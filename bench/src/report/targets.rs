@@ -24,6 +24,8 @@ pub(crate) const STORM: &str = "storm";
 pub(crate) const SHARDS: [&str; 2] = ["shards-1", "shards-2"];
 
 const SMOL: &str = "runtime-smol";
+/// The experiment: what the length of a frame takes.
+const LONG_FLOOR: &str = "floor-batched-long";
 const STD: &str = "runtime-std";
 /// What one connection may have queued, by default.
 const WINDOW_BYTES: f64 = 262_144.0;
@@ -102,6 +104,7 @@ fn best_peer<'a>(
 fn paced(results: &Results) -> Vec<Target> {
     let work = "1,000 connections in one room, 100 messages a second, 64 B";
     let (ours, floor) = (results.of(SMOL, PACED), results.of("floor", PACED));
+    let long = results.of(LONG_FLOOR, PACED);
     let user = ours.map(|ours| ours.server_user_us_per_delivery);
     let best = best_peer(results, PACED, p99, |a, b| a < b);
     let latency = ours.and_then(p99).zip(best).map(|(ours, (name, best))| {
@@ -116,6 +119,11 @@ fn paced(results: &Results) -> Vec<Target> {
         },
         Target {
             work,
+            wanted: "the same beside a floor whose frames are as long",
+            found: ratio(ours.map(cpu), long.map(cpu), 1.10),
+        },
+        Target {
+            work,
             wanted: "user time at most 0.6 µs a delivery",
             found: user.map(|user| (format!("{} µs", fixed(user)), verdict(user <= 0.6))),
         },
@@ -126,8 +134,7 @@ fn paced(results: &Results) -> Vec<Target> {
 fn saturated(results: &Results) -> Vec<Target> {
     let work = "the same at saturation";
     let (ours, floor) = (results.of(SMOL, SATURATED), results.of("floor-batched", SATURATED));
-    // An experiment: what the length of a frame takes of both.
-    let long = results.of("floor-batched-long", SATURATED);
+    let long = results.of(LONG_FLOOR, SATURATED);
     let rate = |found: &Measurement| found.deliveries_per_second;
     let rates = |floor: Option<&Measurement>| {
         ours.map(rate).zip(floor.map(rate)).map(|(ours, floor)| {
