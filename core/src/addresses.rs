@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::bucket::{Bucket, Rate};
 use crate::command::Refusal;
 use crate::event::AddressKey;
@@ -24,14 +26,15 @@ pub(crate) struct Bounds {
 }
 
 /// A connection's hold on its address. It is as small as can be, since each connection has one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Hold(NonZeroU32);
 
-#[derive(Clone, Debug, PartialEq)]
-struct Address {
-    key: AddressKey,
-    connections: u32,
-    begun: Bucket,
+/// What is known of an address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Address {
+    pub(crate) key: AddressKey,
+    pub(crate) connections: u32,
+    pub(crate) begun: Bucket,
 }
 
 /// Every address that has a connection, or began one a while ago.
@@ -82,6 +85,11 @@ impl Addresses {
         Ok(Hold(NonZeroU32::MIN.saturating_add(slot)))
     }
 
+    /// Each one, by its slot.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Address)> {
+        self.slab.iter()
+    }
+
     /// Those without a connection, each in its slot, with the moment from which it is as an unknown one.
     pub(crate) fn idle(&self) -> impl Iterator<Item = (u32, AddressKey, Bucket)> {
         let idle = self.slab.iter().filter(|(_, address)| address.connections == 0);
@@ -93,15 +101,22 @@ impl Addresses {
         self.slab.free()
     }
 
-    /// The addresses that had no connection, and the slots that were free; nothing if they contradict
+    /// The addresses that were in these slots, and the slots that were free; nothing if they contradict
     /// each other.
-    pub(crate) fn restored(idle: Vec<(u32, AddressKey, Bucket)>, free: Vec<u32>) -> Option<Self> {
-        let by_key: BTreeMap<_, _> = idle.iter().map(|(slot, key, _)| (*key, *slot)).collect();
-        (by_key.len() == idle.len()).then_some(())?;
-        let by_time = idle.iter().map(|(_, key, begun)| (begun.full_at(), *key)).collect();
-        let address = |key, begun| Address { key, connections: 0, begun };
-        let used = idle.into_iter().map(|(slot, key, begun)| (slot, address(key, begun))).collect();
-        Some(Self { slab: Slab::restored(used, free)?, by_key, idle: by_time, armed: None })
+    pub(crate) fn restored(used: Vec<(u32, Address)>, free: Vec<u32>) -> Option<Self> {
+        let by_key: BTreeMap<_, _> = used.iter().map(|(slot, of)| (of.key, *slot)).collect();
+        (by_key.len() == used.len()).then_some(())?;
+        let idle = used.iter().filter(|(_, of)| of.connections == 0);
+        let idle = idle.map(|(_, of)| (of.begun.full_at(), of.key)).collect();
+        Some(Self { slab: Slab::restored(used, free)?, by_key, idle, armed: None })
+    }
+
+    /// Whether each address has as many connections as hold on to it.
+    pub(crate) fn are_held_by(&self, holds: impl Iterator<Item = Hold>) -> bool {
+        let mut held: BTreeMap<u32, u32> = BTreeMap::new();
+        holds.for_each(|hold| *held.entry(hold.0.get() - 1).or_insert(0) += 1);
+        let connected = self.slab.iter().filter(|(_, of)| of.connections > 0);
+        connected.map(|(slot, of)| (slot, of.connections)).eq(held)
     }
 
     /// A connection has ended.

@@ -4,11 +4,13 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::claims::Claims;
 use crate::time::Timestamp;
 
 /// What a session goes by, and its timer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Credential {
     pub(crate) proof: Proof,
     /// When its timer is set to fire.
@@ -16,7 +18,7 @@ pub(crate) struct Credential {
 }
 
 /// How a session shows who it is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Proof {
     /// It must show a token until then, by the clock of waking hours.
     Owed { until: Timestamp },
@@ -25,7 +27,7 @@ pub(crate) enum Proof {
 }
 
 /// Whether a client was told that its token has expired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Notice {
     /// Not so far.
     Due,
@@ -48,7 +50,7 @@ impl Credential {
 }
 
 /// The frames of a client while its token is verified.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Waiting {
     /// The one that brought the token.
     pub(crate) first: Box<str>,
@@ -61,6 +63,11 @@ pub(crate) struct Waiting {
 impl Waiting {
     pub(crate) fn new(first: &str) -> Self {
         Self { first: first.into(), rest: VecDeque::new(), bytes: 0 }
+    }
+
+    /// Whether it counts the bytes that it has.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.bytes == self.rest.iter().map(|text| text.len()).sum::<usize>()
     }
 
     pub(crate) fn push(&mut self, text: Box<str>) {

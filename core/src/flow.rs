@@ -1,6 +1,8 @@
 //! What is queued somewhere for a connection, as far as the hub can know. This file does not know
 //! the limits.
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::RunAhead;
 use crate::event::ConnId;
 
@@ -8,7 +10,7 @@ use crate::event::ConnId;
 ///
 /// Turns are counted by their `Flushed`. The marks are brought up to date when they are next looked
 /// at, so that a turn costs nothing for those who take no part in it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Sent {
     total: u64,
     /// What had been sent when `turn` began, and when the turn before it did.
@@ -45,6 +47,14 @@ impl Sent {
         }
     }
 
+    /// Whether what was sent by each mark is what had been sent by then, and is no more than `most`.
+    pub(crate) fn is_sound(&self, turn: u64, most: u64) -> bool {
+        self.at_before <= self.at_turn
+            && self.at_turn <= self.total
+            && self.total < most
+            && self.turn <= turn
+    }
+
     #[inline]
     pub(crate) fn add(&mut self, bytes: u64) {
         self.total += bytes;
@@ -52,7 +62,7 @@ impl Sent {
 }
 
 /// The flow of one connection, kept apart from its session so that a fan-out walks little memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Flow {
     pub(crate) conn: ConnId,
     pub(crate) sent: Sent,
@@ -70,6 +80,22 @@ impl Flow {
     /// What may be queued for the connection: what was reported, and all that was sent since.
     pub(crate) fn queued(&self, run_ahead: RunAhead) -> u64 {
         self.backlog + self.sent.uncovered(run_ahead)
+    }
+
+    /// What was sent and has not left the queue by the last report, and the part of it that was sent in
+    /// this turn.
+    pub(crate) fn outstanding(mut self, turn: u64) -> (u64, u64) {
+        self.sent.roll(turn);
+        (self.sent.total - self.delivered, self.sent.total - self.sent.at_turn)
+    }
+
+    /// Whether no more has left the queue than was offered, and no more is in it than `most`.
+    pub(crate) fn is_sound(mut self, run_ahead: RunAhead, turn: u64, most: u64) -> bool {
+        if !self.sent.is_sound(turn, most) {
+            return false;
+        }
+        self.sent.roll(turn);
+        self.delivered <= self.sent.offered(run_ahead) && self.backlog < most
     }
 
     /// Takes the driver's report, and tells whether the connection made progress.

@@ -5,6 +5,7 @@ mod auth;
 mod door;
 mod drain;
 mod flow;
+mod image;
 mod journal;
 mod life;
 mod moderate;
@@ -45,7 +46,9 @@ use crate::session::Sessions;
 use crate::time::Timestamp;
 use crate::timers::{Timer, Timers};
 use crate::totals::{Counts, Levels, Limit, Totals};
-use drain::Drain;
+
+pub(crate) use drain::Drain;
+pub use image::Connection;
 
 /// What a driver drives: the hub, or anything that has its two verbs.
 pub trait Machine {
@@ -154,8 +157,8 @@ struct State {
 }
 
 /// The sessions that wait for room in their windows.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Lagging {
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Lagging {
     /// They may have room, and are tried at the next `Flushed` or `Tick`.
     ready: BTreeSet<u32>,
     /// They may have room once a `Flushed` has come.

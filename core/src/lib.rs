@@ -15,6 +15,7 @@ mod event;
 mod flow;
 mod frame;
 mod hub;
+mod image;
 mod journal;
 mod keyed;
 mod keys;
@@ -40,7 +41,8 @@ pub use event::{
     AddressKey, AdminAction, ConnId, Event, Framing, Greeting, Peer, RoomChoice, Verdict,
 };
 pub use frame::frame_len;
-pub use hub::{Hub, Machine, Origin};
+pub use hub::{Connection, Hub, Machine, Origin};
+pub use image::{Image, Masks};
 pub use journal::{Batch, Recovery, Tails};
 pub use name::{Name, NameError};
 pub use snapshot::{RestoreError, Snapshot};

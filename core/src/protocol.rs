@@ -14,8 +14,8 @@ mod write;
 
 pub use error_code::ErrorCode;
 pub(crate) use reply::{
-    Changes, Gap, Members, Page, Present, Repeat, Reply, ack_middle, json_string, message_prefix,
-    without_data, write_ack, write_message, write_removed,
+    Changes, Gap, Members, Page, Present, Repeat, Reply, ack_middle, data_of, json_string,
+    message_prefix, without_data, write_ack, write_message, write_removed,
 };
 pub use request::{Echo, Frame, Id, Places, Position, Refusal, Request};
 

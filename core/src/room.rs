@@ -50,10 +50,15 @@ impl Room {
         }
     }
 
-    /// The room that had this log, these lagging members and this news of them.
-    pub(crate) fn restored(name: Name, log: Log, members: Vec<u32>, presence: Presence) -> Self {
+    /// The room that had this log, these members, of whom so many were live, and this news of them.
+    pub(crate) fn restored(
+        name: Name,
+        log: Log,
+        (members, live): (Vec<u32>, usize),
+        presence: Presence,
+    ) -> Self {
         let room = Self::new(name, log.epoch());
-        Self { log, presence, members, ..room }
+        Self { log, presence, members, live, ..room }
     }
 
     pub(crate) fn members(&self) -> usize {
@@ -176,6 +181,7 @@ impl Rooms {
         let mut sums = Sums::default();
         for (_, room) in &rooms {
             sums.members += room.members() as u64;
+            sums.live += room.live as u64;
             sums.entries += room.log.len() as u64;
             sums.bytes += room.log.bytes() as u64;
         }

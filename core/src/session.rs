@@ -28,7 +28,7 @@ pub(crate) struct SessionId(pub(crate) u64);
 ///
 /// The moments of liveness are those of the hub's clock of waking hours (`Hub::awake`), which stands
 /// still while the hub itself was away.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Session {
     pub(crate) id: SessionId,
     /// What a client must know to come back to it.
@@ -52,7 +52,7 @@ pub(crate) struct Session {
 }
 
 /// Whether a session has a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Standing {
     /// It has one.
     Connected,
@@ -63,7 +63,7 @@ pub(crate) enum Standing {
 }
 
 /// What belongs to a session's connection and not to the session.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Link {
     pub(crate) conn: ConnId,
     pub(crate) framing: Framing,
@@ -84,7 +84,7 @@ pub(crate) struct Link {
 }
 
 /// Whether a session may still say who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Greeted {
     /// It has joined nothing so far.
     Open,
@@ -93,7 +93,7 @@ pub(crate) enum Greeted {
 }
 
 /// What a session is to one of its rooms.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Membership {
     pub(crate) room: u32,
     /// The place among the room's members.
@@ -107,7 +107,7 @@ pub(crate) struct Membership {
 }
 
 /// How far a member has read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Cursor {
     /// To the head, and it moves with it.
     Live,
@@ -244,16 +244,20 @@ impl Sessions {
         self.slab.free()
     }
 
-    /// The sessions without a connection that were in these slots, those with a name that nobody else
-    /// may have, and the slots that were free; nothing if they contradict each other.
+    /// The sessions that were in these slots, those with a name that nobody else may have, and the slots
+    /// that were free; nothing if they contradict each other.
     pub(crate) fn restored(
-        lost: Vec<(u32, Session)>,
+        sessions: Vec<(u32, Session)>,
         named: &[u32],
         free: Vec<u32>,
     ) -> Option<Self> {
-        let mut restored = Self { slab: Slab::restored(lost, free)?, ..Self::default() };
+        let mut restored = Self { slab: Slab::restored(sessions, free)?, ..Self::default() };
         for (slot, session) in restored.slab.iter() {
-            restored.lost.insert((session.lost_at()?, slot));
+            let is_alone = match session.lost_at() {
+                Some(since) => restored.lost.insert((since, slot)),
+                None => restored.by_conn.insert(session.link.conn, slot).is_none(),
+            };
+            is_alone.then_some(())?;
             if session.claims().is_some() {
                 restored.by_user.insert((session.user.clone(), slot));
             }

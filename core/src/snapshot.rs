@@ -53,7 +53,7 @@ pub struct Snapshot {
     pub(crate) free_addresses: Vec<u32>,
 }
 
-/// A room where nobody is connected.
+/// A room, without who is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LostRoom {
     pub(crate) slot: u32,

@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invariant {
     /// Equal logs give equal commands, bit for bit, also when the log went through `Debug`, a file
-    /// and a parser: [`Twin`](crate::twin::Twin).
+    /// and a parser, and the hub through an image of it: [`Twin`](crate::twin::Twin).
     Pure = 1,
     /// No command names a connection that never was, or is closed.
     KnownConnections,

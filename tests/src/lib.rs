@@ -29,6 +29,8 @@ mod fast;
 #[cfg(feature = "server")]
 pub mod fuzz;
 pub mod generator;
+#[cfg(test)]
+mod images;
 pub mod invariant;
 mod journal;
 mod known;

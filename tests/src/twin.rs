@@ -1,11 +1,16 @@
-//! A hub and its twin: the twin is fed the same events as text, after extra ticks, and must command
-//! the same. This file does not know what is commanded.
+//! A hub and its twin: the twin is fed the same events as text, after extra ticks, is made anew of an
+//! image of itself now and then, and must command the same. This file does not know what is commanded.
 
-use roundtable::{Command, Config, ConnId, Event, Hub, Machine, Origin, Snapshot, Timestamp};
+use roundtable::{
+    Command, Config, ConnId, Event, Hub, Image, Machine, Origin, Snapshot, Timestamp,
+};
 
 use crate::invariant::{Checked, hold};
 use crate::parse::parse;
 use crate::subject::Subject;
+
+/// The twin is made anew after so many events.
+const MADE_ANEW: u64 = 61;
 
 /// Two hubs that behave like one.
 #[derive(Debug)]
@@ -13,11 +18,24 @@ pub struct Twin {
     hub: Hub,
     again: Hub,
     commands: Vec<Command>,
+    /// How many events there were.
+    events: u64,
     /// How often the two were compared.
     pub checked: Checked,
 }
 
 impl Twin {
+    /// The twin goes on with all that it is, written down and read back.
+    fn make_anew(&mut self) {
+        let image = self.again.image();
+        let anew = anew(self.again.config(), &image);
+        let same = anew.image() == image
+            && anew.totals().levels == self.again.totals().levels
+            && anew.next_deadline() == self.again.next_deadline();
+        hold!(self.checked, Pure, same, "{anew:?} is made of {image:?}");
+        self.again = anew;
+    }
+
     /// A tick when nothing is due changes nothing.
     fn tick_early(&mut self, now: Timestamp) {
         let deadline = self.again.next_deadline();
@@ -29,8 +47,23 @@ impl Twin {
     }
 }
 
+/// The hub that is made of what was written down of an image.
+///
+/// # Panics
+///
+/// If none is.
+pub fn anew(config: &Config, image: &Image) -> Hub {
+    let bytes = postcard::to_allocvec(image).expect("an image is plain data");
+    let read: Image = postcard::from_bytes(&bytes).expect("what was written");
+    Hub::from_image(config.clone(), read).expect("what a hub has made")
+}
+
 impl Machine for Twin {
     fn handle(&mut self, now: Timestamp, event: Event, commands: &mut Vec<Command>) {
+        self.events += 1;
+        if self.events.is_multiple_of(MADE_ANEW) {
+            self.make_anew();
+        }
         self.tick_early(now);
         let parsed = parse(&format!("{now:?} {event:?}"));
         let (then, parsed) = parsed.unwrap_or_else(|| panic!("no event: {now:?} {event:?}"));
@@ -65,7 +98,8 @@ impl Machine for Twin {
 impl Subject for Twin {
     fn begin(config: Config, origin: Origin) -> Self {
         let begin = || Hub::begin(config.clone(), origin);
-        Self { hub: begin(), again: begin(), commands: Vec::new(), checked: Checked::default() }
+        let (commands, checked) = (Vec::new(), Checked::default());
+        Self { hub: begin(), again: begin(), commands, events: 0, checked }
     }
 
     fn queued_for(&self, conn: ConnId) -> Option<usize> {

@@ -4,6 +4,8 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Hub, bye};
 use crate::close::CloseCode;
 use crate::command::{Command, Queue};
@@ -15,8 +17,8 @@ use crate::time::Timestamp;
 
 /// A drain that goes on. It walks the table of sessions three times: to give notice, to close who
 /// has been given everything, and at the end to close whoever is left.
-#[derive(Clone, Debug)]
-pub(super) struct Drain {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Drain {
     started: Timestamp,
     notice: Duration,
     spread: Duration,
@@ -32,7 +34,7 @@ pub(super) struct Drain {
 }
 
 /// A walk over the table of sessions.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Walk {
     /// How many slots lie behind it.
     slots: u32,
@@ -62,6 +64,12 @@ impl Drain {
     /// When the next close is due.
     fn close_at(&self) -> Timestamp {
         self.started + self.notice + part(self.spread, self.closed.sessions, self.sessions)
+    }
+
+    /// Whether each walk has gone past no more slots than there were, nor past more sessions than slots.
+    pub(super) fn is_sound(&self) -> bool {
+        let walks = [self.noticed, self.closed, self.ended];
+        walks.iter().all(|walk| walk.sessions <= walk.slots && walk.slots <= self.slots)
     }
 
     /// When the last close is planned.

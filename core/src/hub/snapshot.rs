@@ -5,7 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::Hub;
-use crate::addresses::Addresses;
+use crate::addresses::{Address, Addresses};
 use crate::config::Config;
 use crate::credential::{Credential, Notice, Proof};
 use crate::event::{ConnId, Framing};
@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 use crate::timers::Timer;
 
 /// Counts stay below it, so that none of them overflows.
-const MOST: u64 = 1 << 53;
+pub(super) const MOST: u64 = 1 << 53;
 
 impl Hub {
     /// All that the hub keeps, as if every connection were lost at `now`.
@@ -50,7 +50,7 @@ impl Hub {
             woke: hub.woke,
             epochs: hub.epochs,
             begun: hub.begun,
-            rooms: state.rooms.iter().map(|(slot, room)| lost_room(slot, room)).collect(),
+            rooms: state.rooms.iter().map(|(slot, room)| LostRoom::of(slot, room)).collect(),
             free_rooms: state.rooms.free().to_vec(),
             sessions: state.sessions.iter().map(session).collect(),
             free_sessions: state.sessions.free().to_vec(),
@@ -77,13 +77,19 @@ impl Hub {
         (hub.now, hub.away, hub.woke) = (snapshot.now, snapshot.away, snapshot.woke);
         (hub.epochs, hub.begun) = (snapshot.epochs, snapshot.begun);
         if hub.epochs >= MOST || hub.begun >= MOST {
-            return Err(RestoreError::Contradiction("it counts more than there can be"));
+            return contradiction("it counts more than there can be");
         }
-        let seats = seats(&snapshot.sessions)?;
-        let rooms = restore_rooms(snapshot.rooms, seats, &mut hub)?;
-        hub.state.rooms = Rooms::restored(rooms, snapshot.free_rooms)
-            .ok_or(RestoreError::Contradiction("two rooms have the same name or slot"))?;
-        hub.restore_sessions(snapshot.sessions, snapshot.free_sessions)?;
+        let named: Vec<u32> =
+            snapshot.sessions.iter().filter(|of| of.named).map(|of| of.slot).collect();
+        let armed = snapshot.sessions.iter().map(|of| (of.slot, of.armed)).collect();
+        let sessions = snapshot.sessions.into_iter();
+        let sessions: Vec<_> = sessions.map(|lost| (lost.slot, found_session(lost))).collect();
+        if sessions.iter().any(|(_, session)| session.memberships.is_empty()) {
+            return contradiction("a session is in no room");
+        }
+        let seats = seats(&sessions)?;
+        restore_rooms(snapshot.rooms, snapshot.free_rooms, seats, &mut hub)?;
+        hub.restore_sessions(sessions, &named, armed, snapshot.free_sessions)?;
         let Hub { state, config, .. } = &mut hub;
         state.keys = Keys::restored(snapshot.keys.into_iter())
             .ok_or(RestoreError::Contradiction("a key is kept twice"))?;
@@ -93,7 +99,9 @@ impl Hub {
         for (ban, end) in snapshot.bans {
             state.bans.set(ban, end);
         }
-        state.addresses = Addresses::restored(snapshot.addresses, snapshot.free_addresses)
+        let idle = |(slot, key, begun)| (slot, Address { key, connections: 0, begun });
+        let addresses = snapshot.addresses.into_iter().map(idle).collect();
+        state.addresses = Addresses::restored(addresses, snapshot.free_addresses)
             .ok_or(RestoreError::Contradiction("two addresses have the same key or slot"))?;
         hub.rearm_bans();
         hub.rearm_addresses();
@@ -114,13 +122,12 @@ impl Hub {
 
     fn restore_sessions(
         &mut self,
-        sessions: Vec<LostSession>,
+        sessions: Vec<(u32, Session)>,
+        named: &[u32],
+        armed: Vec<(u32, Option<Timestamp>)>,
         free: Vec<u32>,
     ) -> Result<(), RestoreError> {
-        let named: Vec<u32> = sessions.iter().filter(|of| of.named).map(|of| of.slot).collect();
-        let armed: Vec<_> = sessions.iter().map(|of| (of.slot, of.armed)).collect();
-        let lost = sessions.into_iter().map(|lost| (lost.slot, found_session(lost))).collect();
-        self.state.sessions = Sessions::restored(lost, &named, free)
+        self.state.sessions = Sessions::restored(sessions, named, free)
             .ok_or(RestoreError::Contradiction("two sessions have the same name or slot"))?;
         for (slot, armed) in armed {
             let (due, _) = self.due(slot);
@@ -137,16 +144,24 @@ fn soonest(armed: Option<Timestamp>, due: Option<Timestamp>) -> Option<Timestamp
     armed.into_iter().chain(due).min()
 }
 
-fn lost_room(slot: u32, room: &Room) -> LostRoom {
-    LostRoom {
-        slot,
-        name: room.name.clone(),
-        epoch: room.log.epoch(),
-        head: room.log.head(),
-        entries: room.log.entries().clone(),
-        armed: room.armed,
-        told: room.presence.telling(),
-        telling_armed: room.presence.armed,
+/// No hub has made what there is.
+pub(super) fn contradiction<T>(what: &'static str) -> Result<T, RestoreError> {
+    Err(RestoreError::Contradiction(what))
+}
+
+impl LostRoom {
+    /// What a room is without who is in it.
+    pub(super) fn of(slot: u32, room: &Room) -> Self {
+        Self {
+            slot,
+            name: room.name.clone(),
+            epoch: room.log.epoch(),
+            head: room.log.head(),
+            entries: room.log.entries().clone(),
+            armed: room.armed,
+            told: room.presence.telling(),
+            telling_armed: room.presence.armed,
+        }
     }
 }
 
@@ -215,73 +230,89 @@ fn found_session(lost: LostSession) -> Session {
     }
 }
 
-/// Who is in a room: the slots of its members, in their order, and of each user that is there how many
-/// of its sessions.
+/// Who is in a room: the slots of its members, in their order, of whom the first are live, and of each
+/// user that is there how many of its sessions.
 #[derive(Default)]
-struct Seats {
+pub(super) struct Seats {
     members: Vec<u32>,
+    live: usize,
     users: BTreeMap<Name, u32>,
     /// The furthest that one of them has read.
     read: u64,
 }
 
 /// Who is in which room, as their memberships say.
-fn seats(sessions: &[LostSession]) -> Result<BTreeMap<u32, Seats>, RestoreError> {
-    let mut taken: BTreeMap<(u32, u32), &LostSession> = BTreeMap::new();
+pub(super) fn seats(sessions: &[(u32, Session)]) -> Result<BTreeMap<u32, Seats>, RestoreError> {
+    let mut taken: BTreeMap<(u32, u32), (u32, Cursor)> = BTreeMap::new();
     let mut seats: BTreeMap<u32, Seats> = BTreeMap::new();
-    for session in sessions {
-        let is_other = |token: &Token| token.claims.user != session.user;
-        if session.token.as_ref().is_some_and(is_other) {
-            return Err(RestoreError::Contradiction("a session has another name than its token"));
+    for (slot, session) in sessions {
+        if session.claims().is_some_and(|claims| claims.user != session.user) {
+            return contradiction("a session has another name than its token");
         }
-        if session.memberships.is_empty() {
-            return Err(RestoreError::Contradiction("a session is in no room"));
+        if session.greeted == Greeted::Open && !session.memberships.is_empty() {
+            return contradiction("a session is in a room and has joined none");
+        }
+        let rates = [session.messages, session.bytes, session.strikes];
+        if rates.iter().any(|rate| rate.full_at().since_start().as_secs() >= MOST) {
+            return contradiction("a rate is held to for longer than there is time");
         }
         let rooms: BTreeSet<u32> = session.memberships.iter().map(|of| of.room).collect();
         if rooms.len() != session.memberships.len() {
-            return Err(RestoreError::Contradiction("a session is in a room twice"));
+            return contradiction("a session is in a room twice");
         }
         for of in &session.memberships {
-            if taken.insert((of.room, of.place), session).is_some() {
-                return Err(RestoreError::Contradiction("two members have the same place"));
+            if taken.insert((of.room, of.place), (*slot, of.cursor)).is_some() {
+                return contradiction("two members have the same place");
             }
             let room = seats.entry(of.room).or_default();
-            room.read = room.read.max(of.read);
-            if !session.away {
+            match of.cursor {
+                Cursor::Lagging(read) => room.read = room.read.max(read),
+                Cursor::Live if session.is_connected() => {}
+                Cursor::Live => return contradiction("a member without a connection is live"),
+            }
+            if !matches!(session.standing, Standing::Away { .. }) {
                 *room.users.entry(session.user.clone()).or_insert(0) += 1;
             }
         }
     }
-    for ((room, place), session) in taken {
-        let members = &mut seats.entry(room).or_default().members;
+    for ((room, place), (slot, cursor)) in taken {
+        let Seats { members, live, .. } = seats.entry(room).or_default();
         if members.len() != place as usize {
-            return Err(RestoreError::Contradiction("a place among members is empty"));
+            return contradiction("a place among members is empty");
         }
-        members.push(session.slot);
+        if cursor == Cursor::Live {
+            if *live != members.len() {
+                return contradiction("a live member stands behind one that lags");
+            }
+            *live += 1;
+        }
+        members.push(slot);
     }
     Ok(seats)
 }
 
-fn restore_rooms(
+/// Gives the hub its rooms, and these their members.
+pub(super) fn restore_rooms(
     rooms: Vec<LostRoom>,
+    free: Vec<u32>,
     mut seats: BTreeMap<u32, Seats>,
     hub: &mut Hub,
-) -> Result<Vec<(u32, Room)>, RestoreError> {
+) -> Result<(), RestoreError> {
     let age = hub.limits.log.age;
     let calendar = &mut hub.state.calendar;
     let mut restored = Vec::new();
     for room in rooms {
-        let Seats { members, users, read } = seats.remove(&room.slot).unwrap_or_default();
+        let Seats { members, live, users, read } = seats.remove(&room.slot).unwrap_or_default();
         if room.head >= MOST || room.told.version >= MOST || read > room.head {
-            return Err(RestoreError::Contradiction("a place in a log is not there"));
+            return contradiction("a place in a log is not there");
         }
         let log = Log::restored(room.epoch, room.head, room.entries)
             .ok_or(RestoreError::Contradiction("a log keeps more than it ever had"))?;
         let presence = Presence::restored(users, room.told);
-        let mut found = Room::restored(room.name, log, members, presence);
+        let mut found = Room::restored(room.name, log, (members, live), presence);
         let prefix = found.prefix.len();
         if found.log.entries().iter().any(|entry| !entry.text.is_char_boundary(prefix)) {
-            return Err(RestoreError::Contradiction("an entry is too short for its room"));
+            return contradiction("an entry is too short for its room");
         }
         if let Some(at) = soonest(room.armed, found.log.expires_at(age)) {
             calendar.arm(&mut found.armed, Timer::Room(room.slot), at);
@@ -291,9 +322,10 @@ fn restore_rooms(
         }
         restored.push((room.slot, found));
     }
-    if seats.is_empty() {
-        Ok(restored)
-    } else {
-        Err(RestoreError::Contradiction("a session is in a room that is not there"))
+    if !seats.is_empty() {
+        return contradiction("a session is in a room that is not there");
     }
+    hub.state.rooms = Rooms::restored(restored, free)
+        .ok_or(RestoreError::Contradiction("two rooms have the same name or slot"))?;
+    Ok(())
 }

@@ -299,10 +299,23 @@ pub(crate) fn write_removed(
 
 /// A `message` with a mark in the place of its data; nothing if `text` has no data.
 pub(crate) fn without_data(prefix: &str, text: &str) -> Option<String> {
-    // In a string, the quotes would be escaped; the name and the data are the only ones.
-    let data = prefix.len() + text.get(prefix.len()..)?.find(",\"data\":")?;
-    let ts = text.rfind(",\"ts\":")?;
+    let (data, ts) = data_field(prefix, text)?;
     Some(alloc::format!("{},\"removed\":true{}", &text[..data], &text[ts..]))
+}
+
+/// The data of a `message`; nothing if `text` has none.
+pub(crate) fn data_of<'a>(prefix: &str, text: &'a str) -> Option<&'a str> {
+    let (data, ts) = data_field(prefix, text)?;
+    text.get(data + DATA.len()..ts)
+}
+
+const DATA: &str = ",\"data\":";
+
+/// Where a `message` has its data, with its name, and where that ends.
+fn data_field(prefix: &str, text: &str) -> Option<(usize, usize)> {
+    // In a string, the quotes would be escaped; the name and the data are the only ones.
+    let data = prefix.len() + text.get(prefix.len()..)?.find(DATA)?;
+    Some((data, text.rfind(",\"ts\":")?))
 }
 
 /// Writes a `message` into `out`, which is emptied first.
