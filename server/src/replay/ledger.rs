@@ -106,8 +106,12 @@ impl Ledger {
                 Command::Refuse { conn, .. } | Command::Close { conn, .. } => {
                     self.flows.remove(conn);
                 }
+                Command::Ping { conn } => {
+                    if let Some(flow) = self.flows.get_mut(conn) {
+                        flow.send(self.turn, frame_len(0) as u64);
+                    }
+                }
                 Command::Append { .. }
-                | Command::Ping { .. }
                 | Command::Verify { .. }
                 | Command::Drained => {}
             }
