@@ -124,9 +124,8 @@ impl Mask {
         let fields = fields(text).filter(|_| is_object(text))?;
         let hides = |key: &str| match key {
             "token" | "resume" => true,
-            "type" | "id" | "name" | "room" | "since" | "echo" | "key" | "before" | "limit" => {
-                false
-            }
+            "type" | "id" | "name" | "room" | "since" | "echo" | "key" | "before" | "limit"
+            | "user" | "for_ms" | "seq" => false,
             _ => self.redaction == Redaction::Data,
         };
         let hidden = fields.iter().filter(|(key, _)| hides(key));

@@ -118,6 +118,9 @@ fn what_was_said_is_masked_on_request_alone() {
 fn what_is_none_of_it_is_kept() {
     for text in [
         r#"{"type":"join","id":"x","room":"lobby","since":{"epoch":"e","seq":1},"echo":false}"#,
+        r#"{"type":"kick","id":1,"room":"lobby","user":"eve"}"#,
+        r#"{"type":"ban","room":"lobby","user":"eve","for_ms":60000}"#,
+        r#"{"type":"remove","room":"lobby","seq":5}"#,
         r#"{"type":"ping"}"#,
         " \t\r\n",
         "",
