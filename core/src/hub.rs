@@ -18,7 +18,6 @@ mod signal;
 mod snapshot;
 mod text;
 
-use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -49,51 +48,6 @@ use crate::totals::{Counts, Levels, Limit, Totals};
 
 pub(crate) use drain::Drain;
 pub use image::Connection;
-
-/// What a driver drives: the hub, or anything that has its two verbs.
-pub trait Machine {
-    /// Takes one event, and appends to `commands` what is to be done about it, in order.
-    ///
-    /// `now` never runs backwards.
-    fn handle(&mut self, now: Timestamp, event: Event, commands: &mut Vec<Command>);
-
-    /// When the machine wants an [`Event::Tick`], at the latest. It may lie in the past: then at
-    /// once.
-    fn next_deadline(&self) -> Option<Timestamp>;
-
-    /// Makes sure of what the commands since the last call presuppose: a driver calls it before it lets
-    /// anybody know of them, once for all that it has collected.
-    ///
-    /// A machine that writes down what [`Command::Append`] carries does so here.
-    ///
-    /// # Panics
-    ///
-    /// If it cannot be made sure of: nobody may be told.
-    fn commit(&mut self) {}
-
-    /// The hub in it, where there is one, for whoever wants to look and not to touch.
-    fn hub(&self) -> Option<&Hub> {
-        None
-    }
-}
-
-impl<M: Machine + ?Sized> Machine for Box<M> {
-    fn handle(&mut self, now: Timestamp, event: Event, commands: &mut Vec<Command>) {
-        (**self).handle(now, event, commands);
-    }
-
-    fn next_deadline(&self) -> Option<Timestamp> {
-        (**self).next_deadline()
-    }
-
-    fn commit(&mut self) {
-        (**self).commit();
-    }
-
-    fn hub(&self) -> Option<&Hub> {
-        (**self).hub()
-    }
-}
 
 /// Where a hub's time and its chances begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -392,20 +346,6 @@ impl Hub {
         let backlog = core::mem::take(&mut flow.backlog);
         state.backlogs.remove(&(backlog, slot));
         state.reported -= backlog;
-    }
-}
-
-impl Machine for Hub {
-    fn handle(&mut self, now: Timestamp, event: Event, commands: &mut Vec<Command>) {
-        self.handle(now, event, commands);
-    }
-
-    fn next_deadline(&self) -> Option<Timestamp> {
-        self.next_deadline()
-    }
-
-    fn hub(&self) -> Option<&Hub> {
-        Some(self)
     }
 }
 

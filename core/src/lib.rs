@@ -20,6 +20,7 @@ mod journal;
 mod keyed;
 mod keys;
 mod log;
+mod machine;
 mod name;
 mod presence;
 pub mod protocol;
@@ -41,9 +42,10 @@ pub use event::{
     AddressKey, AdminAction, ConnId, Event, Framing, Greeting, Peer, RoomChoice, Verdict,
 };
 pub use frame::frame_len;
-pub use hub::{Connection, Hub, Machine, Origin};
+pub use hub::{Connection, Hub, Origin};
 pub use image::{Image, Masks};
 pub use journal::{Batch, Recovery, Tails};
+pub use machine::{Machine, Switch};
 pub use name::{Name, NameError};
 pub use snapshot::{RestoreError, Snapshot};
 pub use ticket::{Entropy, NoTicket, Ticket};

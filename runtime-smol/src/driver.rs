@@ -3,7 +3,7 @@
 use std::time::Duration;
 use std::vec;
 
-use roundtable::{Command, Event, Machine, RunAhead};
+use roundtable::{Command, Event, Machine, RunAhead, Timestamp};
 use roundtable_server::Settings;
 use roundtable_server::admin::{Question, Told};
 use roundtable_server::metrics::Measured;
@@ -97,7 +97,9 @@ impl Driver {
                     self.next_while_busy().await?
                 };
                 match came {
-                    Some(Input::Ask(question, asker)) => tell(machine, question, &asker),
+                    Some(Input::Ask(question, asker)) => {
+                        tell(self.clock.now(), machine, question, &asker);
+                    }
                     came => break came,
                 }
             };
@@ -114,7 +116,9 @@ impl Driver {
                         is_drained |= self.carry_out(&mut commands);
                     }
                     Input::Touch(shard) => self.shards.touch(shard),
-                    Input::Ask(question, asker) => tell(machine, question, &asker),
+                    Input::Ask(question, asker) => {
+                        tell(self.clock.now(), machine, question, &asker);
+                    }
                 }
                 input = if turn.is_over() { None } else { self.next_while_busy().await? };
             }
@@ -159,9 +163,14 @@ impl Driver {
     }
 }
 
-fn tell(machine: &Measured<impl Machine>, question: Question, asker: &Sender<Told>) {
+fn tell(
+    now: Timestamp,
+    machine: &mut Measured<impl Machine>,
+    question: Question,
+    asker: &Sender<Told>,
+) {
     // Whoever asked may have given up.
-    let _unheard = asker.try_send(question.answer(machine));
+    let _unheard = asker.try_send(question.answer(now, machine));
 }
 
 impl Limits {
@@ -370,7 +379,7 @@ mod tests {
         let (asker, told) = bounded(1);
         signals.try_send(Signal::Ask(Question::Metrics, asker)).expect("room");
         assert!(smol::block_on(future::poll_once(&mut run)).is_none());
-        let Told::Metrics(report) = told.try_recv().expect("an answer");
+        let Ok(Told::Metrics(report)) = told.try_recv() else { panic!("no numbers are told") };
         assert!(report.hub.is_none(), "an echo is no hub");
         assert_eq!(report.figures.turns.count(), 0);
         assert!(heard.borrow().is_empty(), "the machine is told {heard:?}");

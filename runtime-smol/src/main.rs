@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(mut settings: Settings, recording: Option<Recording>) -> ExitCode {
+fn serve(mut settings: Settings, recording: Recording) -> ExitCode {
     settings.hub.run_ahead = RUN_AHEAD;
     let kept = supervisor::sockets().and_then(|mut given| given.take_tcp_listener(0));
     let server = kept.and_then(|kept| match kept {

@@ -100,7 +100,7 @@ impl<M: Machine> Owner<M> {
     }
 
     /// Waits for a note, or until something is due. Questions are answered, and begin no turn.
-    fn wait(&self, inbox: &Receiver<Note>) -> Option<Note> {
+    fn wait(&mut self, inbox: &Receiver<Note>) -> Option<Note> {
         loop {
             match self.next_note(inbox) {
                 Some(Note::Ask(question, asker)) => self.tell(question, &asker),
@@ -153,9 +153,10 @@ impl<M: Machine> Owner<M> {
         }
     }
 
-    fn tell(&self, question: Question, asker: &SyncSender<Told>) {
+    fn tell(&mut self, question: Question, asker: &SyncSender<Told>) {
+        let told = question.answer(self.shared.clock.now(), &mut self.machine);
         // Whoever asked may have given up.
-        let _unheard = asker.try_send(question.answer(&self.machine));
+        let _unheard = asker.try_send(told);
     }
 
     /// Tells the machine that a connection is gone: once, and not where it closed it itself.

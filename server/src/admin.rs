@@ -8,7 +8,7 @@ use std::path::Path;
 
 use ring::hmac;
 use ring::rand::SystemRandom;
-use roundtable::{Hub, Machine, Totals};
+use roundtable::{Hub, Machine, Switch, Timestamp, Totals};
 
 use crate::door::AdminDoor;
 use crate::metrics::{Figures, Measured};
@@ -30,6 +30,10 @@ pub struct Admin {
 pub enum Question {
     /// The numbers of the hub, and of the loop that drives it.
     Metrics,
+    /// That a recording begins.
+    StartRecording,
+    /// That the recording ends.
+    StopRecording,
 }
 
 /// What the owner of a machine tells.
@@ -37,6 +41,8 @@ pub enum Question {
 pub enum Told {
     /// The answer to [`Question::Metrics`].
     Metrics(Box<Report>),
+    /// The answer to the others: what the recording is called that has begun or ended, or why none has.
+    Recording(Result<String, String>),
 }
 
 /// Numbers, as they are at a moment.
@@ -46,16 +52,22 @@ pub struct Report {
     pub hub: Option<Totals>,
     /// Those of the loop that drives it.
     pub figures: Figures,
+    /// What the recording is called that is being made, if one is.
+    pub recording: Option<String>,
 }
 
 impl Question {
-    /// What the owner of `machine` tells: O(1), whoever is connected.
-    pub fn answer(self, machine: &Measured<impl Machine>) -> Told {
+    /// What the owner of `machine` tells: O(1), whoever is connected; but a recording begins with all
+    /// that the hub is.
+    pub fn answer(self, now: Timestamp, machine: &mut Measured<impl Machine>) -> Told {
         match self {
             Self::Metrics => Told::Metrics(Box::new(Report {
                 hub: machine.hub().map(Hub::totals),
                 figures: machine.figures().clone(),
+                recording: machine.recording(),
             })),
+            Self::StartRecording => Told::Recording(machine.record(now, Switch::On)),
+            Self::StopRecording => Told::Recording(machine.record(now, Switch::Off)),
         }
     }
 }

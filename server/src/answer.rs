@@ -63,6 +63,7 @@ fn reason(status: u16) -> &'static str {
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        409 => "Conflict",
         421 => "Misdirected Request",
         426 => "Upgrade Required",
         429 => "Too Many Requests",

@@ -14,7 +14,7 @@ use tracing::info;
 use crate::admin::Admin;
 use crate::auth::Tokens;
 use crate::journal::{Journaled, Spawn};
-use crate::record::{Files, Recorder};
+use crate::record::Recordable;
 use crate::settings::{Invocation, Recording, Settings};
 use crate::state::Keeper;
 use crate::tls::Tls;
@@ -102,29 +102,29 @@ pub fn fail_admin(settings: &Settings, error: &dyn Display) -> ExitCode {
 ///
 /// If the settings were not validated.
 pub fn hub(settings: &Settings) -> Hub {
-    begin(settings).0
+    Hub::new(settings.hub.clone(), origin()).expect("settings are validated when they are read")
 }
 
-/// The hub, which goes on with what another one kept if a state is wanted, or inside a recorder if a
-/// recording is. A supervisor that wants signs of life is given
+/// The hub, which goes on with what another one kept if a state or a journal is wanted. It can be
+/// recorded, and is from the start if that is wanted. A supervisor that wants signs of life is given
 /// them by it.
 ///
 /// # Errors
 ///
-/// With what the process ends if the state cannot be gone on with, or the recording cannot be made; why
-/// is said.
+/// With what the process ends if what was kept cannot be gone on with, or the recording cannot be made;
+/// why is said.
 ///
 /// # Panics
 ///
 /// If the settings were not validated.
 pub fn machine(
     settings: &Settings,
-    recording: Option<Recording>,
+    recording: Recording,
     spawn: Spawn<'_>,
 ) -> Result<Box<dyn Machine>, ExitCode> {
     if let Some(plan) = settings.journal_plan() {
         return match Journaled::open(plan, &settings.hub, origin(), spawn) {
-            Ok(journaled) => Ok(supervisor::watch(Box::new(journaled))),
+            Ok(journaled) => recordable(journaled, settings, recording),
             Err((file, why)) => {
                 eprintln!("--journal: {}: {why}", file.display());
                 Err(ExitCode::FAILURE)
@@ -134,24 +134,34 @@ pub fn machine(
     if let Some(file) = &settings.state {
         let kept = Keeper::open(file, &settings.hub, origin());
         return match kept {
-            Ok(keeper) => Ok(supervisor::watch(Box::new(keeper))),
+            Ok(keeper) => recordable(keeper, settings, recording),
             Err(why) => {
                 eprintln!("--state {}: {why}", file.display());
                 Err(ExitCode::FAILURE)
             }
         };
     }
-    let (hub, origin) = begin(settings);
-    let Some(Recording { file, options }) = recording else {
-        return Ok(supervisor::watch(Box::new(hub)));
-    };
-    match Recorder::new(hub, settings.hub.clone(), origin, Files::new(&file), options) {
-        Ok(recorder) => Ok(supervisor::watch(Box::new(recorder))),
-        Err(error) => {
-            eprintln!("--record {}: {error}", file.display());
-            Err(ExitCode::FAILURE)
-        }
+    recordable(hub(settings), settings, recording)
+}
+
+/// The machine as it is driven: recorded or not, and watched.
+fn recordable(
+    machine: impl Machine + 'static,
+    settings: &Settings,
+    Recording { file, options }: Recording,
+) -> Result<Box<dyn Machine>, ExitCode> {
+    if let Some(folder) = settings.record_dir.as_deref().filter(|folder| !folder.is_dir()) {
+        eprintln!("--record-dir {}: must be a folder that is there", folder.display());
+        return Err(ExitCode::FAILURE);
     }
+    let mut machine = Recordable::new(machine, settings.record_dir.clone(), options);
+    if let Some(file) = file
+        && let Err(error) = machine.start(file.clone())
+    {
+        eprintln!("--record {}: {error}", file.display());
+        return Err(ExitCode::FAILURE);
+    }
+    Ok(supervisor::watch(Box::new(machine)))
 }
 
 /// What verifies tokens, where the settings want them.
@@ -196,10 +206,4 @@ fn origin() -> Origin {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let wall_clock_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
     Origin { seed: fastrand::u64(..), wall_clock_ms }
-}
-
-fn begin(settings: &Settings) -> (Hub, Origin) {
-    let origin = origin();
-    let hub = Hub::new(settings.hub.clone(), origin);
-    (hub.expect("settings are validated when they are read"), origin)
 }

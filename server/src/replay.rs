@@ -13,7 +13,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use roundtable::{Command, ConfigError, Event, Hub, Timestamp};
+use roundtable::{Command, ConfigError, Event, Hub, Image, RestoreError, Timestamp};
 
 use crate::record::hash::{Running, without_words};
 use crate::record::{Entry, Fault, Head, Mark, Text};
@@ -36,6 +36,8 @@ pub enum Error {
     Empty,
     /// The hub does not take the recording's configuration.
     Config(ConfigError),
+    /// No hub has made the image that the recording begins with.
+    Image(&'static str),
     /// No driver tells a hub such a thing.
     Driver {
         /// The event's number, from 1.
@@ -54,6 +56,7 @@ impl fmt::Display for Error {
             Self::Part { part, fault } => write!(f, "its part {part} {fault}"),
             Self::Empty => write!(f, "ends before anything is recorded"),
             Self::Config(error) => write!(f, "holds a setting that no hub takes: {error}"),
+            Self::Image(what) => write!(f, "begins with an image that no hub has made: {what}"),
             Self::Driver { event, what } => write!(f, "is no driver's, at event {event}: {what}"),
             Self::Output(error) => write!(f, "cannot be told: {error}"),
         }
@@ -71,7 +74,7 @@ pub struct Report {
     pub commands: u64,
     /// The texts sent, counted for each recipient.
     pub deliveries: u64,
-    /// The time from the hub's start to the last event.
+    /// The time from the recording's start to the last event.
     pub span: Duration,
     /// The running hash of the commands.
     pub hash: u64,
@@ -142,7 +145,9 @@ pub fn play<S: Source>(
     log: &mut Log<S>,
     mut each: impl FnMut(&Played<'_>) -> io::Result<()>,
 ) -> Result<Report, Error> {
-    let mut player = Player::new(log.head())?;
+    let image = log.take_image();
+    let mut player = Player::new(log.head(), image)?;
+    let began = player.hub.now();
     let (mut agreed, mut difference, mut is_ended) = (Mark::default(), None, false);
     while let Some(item) = log.next()? {
         is_ended = matches!(item, Item::Mark(_));
@@ -178,7 +183,7 @@ pub fn play<S: Source>(
         events,
         commands: commanded,
         deliveries,
-        span: ledger.now().since_start(),
+        span: ledger.now().saturating_since(began),
         hash,
         agreed,
         is_ended,
@@ -198,10 +203,18 @@ struct Player {
 }
 
 impl Player {
-    fn new(head: &Head) -> Result<Self, Error> {
+    fn new(head: &Head, image: Option<Image>) -> Result<Self, Error> {
+        let config = head.config.clone();
+        let hub = match image {
+            None => Hub::new(config, head.origin).map_err(Error::Config)?,
+            Some(image) => Hub::from_image(config, image).map_err(|error| match error {
+                RestoreError::Config(error) => Error::Config(error),
+                RestoreError::Contradiction(what) => Error::Image(what),
+            })?,
+        };
         Ok(Self {
-            hub: Hub::new(head.config.clone(), head.origin).map_err(Error::Config)?,
-            ledger: Ledger::new(head.config.run_ahead),
+            ledger: Ledger::of(&hub),
+            hub,
             running: Running::default(),
             commands: Vec::new(),
             commanded: 0,

@@ -57,6 +57,8 @@ pub struct Settings {
     pub journal_segment: usize,
     /// The age of a segment at which the next one begins.
     pub journal_age: Duration,
+    /// The folder of recordings that operators start, who may where it is given.
+    pub record_dir: Option<PathBuf>,
     /// The file of the certificate with which connections are made secure, where they are.
     pub tls_cert: Option<PathBuf>,
     /// The file of its private key.
@@ -126,6 +128,7 @@ impl Default for Settings {
             journal_interval: Duration::from_secs(1),
             journal_segment: 64 * 1024 * 1024,
             journal_age: Duration::from_hours(1),
+            record_dir: None,
             tls_cert: None,
             tls_key: None,
             auth_keys: None,

@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use listenfd::ListenFd;
-use roundtable::{Command, Event, Hub, Machine, Timestamp};
+use roundtable::{Command, Event, Hub, Machine, Switch, Timestamp};
 use sd_notify::NotifyState;
 use tracing::warn;
 
@@ -84,6 +84,14 @@ impl<M: Machine, F: FnMut()> Machine for Watched<M, F> {
 
     fn hub(&self) -> Option<&Hub> {
         self.machine.hub()
+    }
+
+    fn record(&mut self, now: Timestamp, switch: Switch) -> Result<String, String> {
+        self.machine.record(now, switch)
+    }
+
+    fn recording(&self) -> Option<String> {
+        self.machine.recording()
     }
 }
 

@@ -47,6 +47,8 @@ pub mod parse;
 mod plain;
 #[cfg(feature = "sockets")]
 pub mod proxy;
+#[cfg(all(test, feature = "server"))]
+mod recordings;
 pub mod reference;
 mod render;
 #[cfg(any(test, feature = "server"))]

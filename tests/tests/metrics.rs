@@ -25,8 +25,9 @@ const TO: &str = "<!-- /metrics -->\n";
 
 /// What is told of a hub.
 fn told(hub: Hub) -> Exposition {
-    let measured = Measured::new(hub, RunAhead::Zero);
-    let answer = AdminDoor::answer(&Question::Metrics.answer(&measured), &Arc::default());
+    let (now, mut measured) = (hub.now(), Measured::new(hub, RunAhead::Zero));
+    let told = Question::Metrics.answer(now, &mut measured);
+    let answer = AdminDoor::answer(&told, &Arc::default());
     let answer = String::from_utf8(answer).expect("words");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
     assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");

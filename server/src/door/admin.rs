@@ -68,6 +68,8 @@ impl AdminDoor {
                 ];
                 answer::whole(200, &headers, metrics::write(report, edge).as_bytes())
             }
+            Told::Recording(Ok(name)) => answer::plain(200, &format!("{name}\n"), &[]),
+            Told::Recording(Err(why)) => answer::plain(409, &format!("{why}\n"), &[]),
         }
     }
 

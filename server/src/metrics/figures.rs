@@ -1,7 +1,7 @@
 //! What the loop that drives a machine takes: how long, and how much at a time. This file reads no
 //! clock: it goes by the times that the machine is handed.
 
-use roundtable::{Command, Event, Hub, Machine, RunAhead, Timestamp};
+use roundtable::{Command, Event, Hub, Machine, RunAhead, Switch, Timestamp};
 
 /// The bounds of spans, in nanoseconds: from 50 µs to 2.5 s.
 const SPANS: [u64; 14] = [
@@ -157,6 +157,14 @@ impl<M: Machine> Machine for Measured<M> {
 
     fn hub(&self) -> Option<&Hub> {
         self.machine.hub()
+    }
+
+    fn record(&mut self, now: Timestamp, switch: Switch) -> Result<String, String> {
+        self.machine.record(now, switch)
+    }
+
+    fn recording(&self) -> Option<String> {
+        self.machine.recording()
     }
 }
 

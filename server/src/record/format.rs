@@ -9,7 +9,11 @@
 //! | 4 | the CRC-32 of these five and the payload |
 //!
 //! A payload's first byte is its kind: 0 a [`Head`], as JSON; 1 an [`Entry`], as postcard, with four
-//! bytes of hash behind it; 2 a [`Mark`], as postcard. All numbers of fixed size are little-endian.
+//! bytes of hash behind it; 2 a [`Mark`], as postcard; 3 a [`Piece`] of an image, behind which more of it
+//! comes, and 4 the last one, as they are. All numbers of fixed size are little-endian.
+//!
+//! A recording that begins with a hub where somebody may be has an image of it, as postcard, in pieces
+//! behind the head of its first part. Format 4 is the same without images.
 //!
 //! A process that dies may leave its last record unfinished: that is a torn tail, where the recording
 //! ends. Anything else that is wrong is damage.
@@ -26,13 +30,19 @@ use super::mask::{Redaction, Text};
 pub(crate) const MAGIC: &[u8] = b"roundtable recording\n";
 
 /// The version of the format, which follows.
-pub(crate) const VERSION: u16 = 4;
+pub(crate) const VERSION: u16 = 5;
+
+/// The oldest version that is read.
+const OLDEST: u16 = 4;
 
 /// The bytes before a record's payload.
 const HEADER: usize = 9;
 
 /// Longer payloads are not written: the longest message is 16 MiB.
 const MOST: usize = 32 << 20;
+
+/// How much of an image goes into a record.
+const PIECE: usize = 1 << 20;
 
 /// What a part of a recording begins with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +59,27 @@ pub struct Head {
     pub part: u32,
     /// What the parts before this one came to.
     pub so_far: Mark,
+    /// Whether an image of the hub stands behind the first part's head.
+    pub image: bool,
+}
+
+/// The head of format 4.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OlderHead {
+    build: String,
+    config: Config,
+    origin: Origin,
+    redaction: Redaction,
+    part: u32,
+    so_far: Mark,
+}
+
+impl From<OlderHead> for Head {
+    fn from(older: OlderHead) -> Self {
+        let OlderHead { build, config, origin, redaction, part, so_far } = older;
+        Self { build, config, origin, redaction, part, so_far, image: false }
+    }
 }
 
 /// One event, and how it was answered.
@@ -73,11 +104,22 @@ pub struct Mark {
     pub hash: u64,
 }
 
+/// A piece of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// What it holds of it.
+    pub bytes: Vec<u8>,
+    /// Whether the image ends with it.
+    pub is_last: bool,
+}
+
 /// A record of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     /// The first one of each part.
     Head(Box<Head>),
+    /// A piece of the image that the recording begins with.
+    Piece(Piece),
     /// An event.
     Entry(Entry),
     /// The running hash: from time to time, and where the recording was ended well.
@@ -128,7 +170,7 @@ impl fmt::Display for Fault {
                 "was written by a newer program: its format is {found}, this program reads {VERSION}"
             ),
             Self::Version(found) => {
-                write!(f, "has the format {found}, this program reads {VERSION}")
+                write!(f, "has the format {found}, this program reads {OLDEST} to {VERSION}")
             }
             Self::Damaged { at, what } => write!(f, "is damaged at byte {at}: {what}"),
         }
@@ -148,6 +190,21 @@ pub(crate) fn write_head(out: &mut Vec<u8>, head: &Head) {
     let start = open_record(out, 0);
     serde_json::to_writer(&mut *out, head).expect("a vector takes everything");
     close_record(out, start);
+}
+
+/// Writes the bytes of an image as whole records.
+pub(crate) fn write_image(out: &mut Vec<u8>, image: &[u8]) {
+    let mut rest = image;
+    loop {
+        let (piece, behind) = rest.split_at(rest.len().min(PIECE));
+        let start = open_record(out, if behind.is_empty() { 4 } else { 3 });
+        out.extend_from_slice(piece);
+        close_record(out, start);
+        if behind.is_empty() {
+            return;
+        }
+        rest = behind;
+    }
 }
 
 /// Writes a mark as a whole record.
@@ -209,13 +266,14 @@ pub struct Records<R> {
     input: R,
     /// Where the next record begins; 0 before the part's start was read.
     at: u64,
+    version: u16,
     payload: Vec<u8>,
 }
 
 impl<R: Read> Records<R> {
     /// The records that `input` holds, from its beginning.
     pub fn new(input: R) -> Self {
-        Self { input, at: 0, payload: Vec::new() }
+        Self { input, at: 0, version: VERSION, payload: Vec::new() }
     }
 
     /// The next record.
@@ -255,7 +313,7 @@ impl<R: Read> Records<R> {
             header.append(&mut payload);
             return self.torn_or(&header, "a checksum is wrong");
         }
-        let record = decode(&payload).map_err(|what| self.damaged(what))?;
+        let record = decode(&payload, self.version).map_err(|what| self.damaged(what))?;
         self.at += (HEADER + payload.len()) as u64;
         self.payload = payload;
         Ok(Next::Record(record))
@@ -271,10 +329,10 @@ impl<R: Read> Records<R> {
             return Ok(Some(Next::Torn { at: 0, bytes: start.len() as u64 }));
         };
         let version = u16::from_le_bytes(*version);
-        if version != VERSION {
+        if !(OLDEST..=VERSION).contains(&version) {
             return Err(Fault::Version(version));
         }
-        self.at = start.len() as u64;
+        (self.at, self.version) = (start.len() as u64, version);
         Ok(None)
     }
 
@@ -316,12 +374,16 @@ impl<R: Read> Records<R> {
     }
 }
 
-fn decode(payload: &[u8]) -> Result<Record, String> {
+fn decode(payload: &[u8], version: u16) -> Result<Record, String> {
     let unknown = |error: postcard::Error| format!("a record is not understood: {error}");
     match payload.split_first() {
         Some((0, json)) => {
-            let head = serde_json::from_slice(json)
-                .map_err(|error| format!("its head is not understood: {error}"))?;
+            let head = if version == OLDEST {
+                serde_json::from_slice::<OlderHead>(json).map(Head::from)
+            } else {
+                serde_json::from_slice(json)
+            };
+            let head = head.map_err(|error| format!("its head is not understood: {error}"))?;
             Ok(Record::Head(Box::new(head)))
         }
         Some((1, bytes)) => {
@@ -334,6 +396,9 @@ fn decode(payload: &[u8]) -> Result<Record, String> {
             (mark, []) => Ok(Record::Mark(mark)),
             _ => Err("a record is longer than its mark".to_owned()),
         },
+        Some((kind @ (3 | 4), bytes)) => {
+            Ok(Record::Piece(Piece { bytes: bytes.to_vec(), is_last: *kind == 4 }))
+        }
         _ => Err("a record of an unknown kind".to_owned()),
     }
 }
@@ -383,6 +448,9 @@ mod tests {
         let mut bytes = Vec::new();
         write_mark(&mut bytes, Mark { events: 10_000, hash: u64::MAX });
         found.push(hex(&bytes));
+        let mut bytes = Vec::new();
+        write_image(&mut bytes, &[7, 8, 9]);
+        found.push(hex(&bytes));
         let expected = [
             "2e0000008bd9c88407010180cab5ee0100ac020000000000000000000000000000010200000103616e6e02056c6f626279010104030201",
             "12000000b71167e5b3010180cab5ee0101ac020268690104030201",
@@ -394,6 +462,7 @@ mod tests {
             "0d000000a845de499c010180cab5ee01080104030201",
             "0f000000aa40baeeb1010180cab5ee010a1e000104030201",
             "0d000000a8258828d702904effffffffffffffffff01",
+            "04000000a1fa408acd04070809",
         ];
         assert_eq!(found, expected);
     }

@@ -11,6 +11,8 @@
 //! | `Verify` | 4; the connection, 8; the token's length, 8 |
 //! | `Refuse` | 5; the connection, 8; the refusal in its order, 1; the nanoseconds to wait, 8 |
 //!
+//! `Append` is left out: it tells a driver what to keep, and nobody anything.
+//!
 //! Their XXH3-64 is the answer's hash; its lower half stands behind the event, 1 in place of 0. An
 //! answer with commands makes the running hash the XXH3-64 of what it was before and the answer's
 //! hash, 8 bytes each.
@@ -45,7 +47,7 @@ impl Running {
         text: impl Fn(&'a str) -> Cow<'a, str>,
     ) -> u32 {
         self.mark.events += 1;
-        if commands.is_empty() {
+        if commands.iter().all(|command| matches!(command, Command::Append { .. })) {
             return 0;
         }
         self.scratch.clear();

@@ -164,6 +164,14 @@ impl Mask {
         AddressKey::new(self.key.hash_one(address))
     }
 
+    /// A hash of what was said, where that is masked, too.
+    pub(crate) fn digest(&self, digest: u64) -> u64 {
+        match self.redaction {
+            Redaction::Secrets => digest,
+            Redaction::Data => self.key.hash_one(digest),
+        }
+    }
+
     /// A token or a ticket. A ticket stays one, of the same place; what is no string stays none.
     fn credential(&self, raw: &str) -> String {
         let text: Option<Cow<'_, str>> = serde_json::from_str(raw).ok();

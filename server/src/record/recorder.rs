@@ -7,14 +7,13 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use roundtable::{
-    Command, Config, ConnId, Event, Framing, Hub, Machine, Origin, Peer, PlainText, Timestamp,
-};
+use roundtable::{Command, Config, ConnId, Event, Hub, Machine, Origin, Peer, Timestamp};
 use tracing::error;
 
 use super::files::Parts;
 use super::format::{self, Head, Mark};
 use super::hash::{Running, without_words};
+use super::image::{self, reading};
 use super::mask::{Mask, Reading, Redaction, Text};
 
 /// The running hash stands in the recording at least after so many events.
@@ -35,7 +34,8 @@ pub struct Options {
     pub part_bytes: u64,
 }
 
-/// A machine whose every event is recorded before it is handled, and every answer after.
+/// A machine whose every event is recorded before it is handled, and every answer after, while a
+/// recording is being made.
 ///
 /// What is recorded goes to the system ten times a second; for this the machine is ticked a little
 /// more often than it asks for. If it fails, the machine goes on without being recorded, and one line
@@ -74,39 +74,47 @@ impl<M: Machine, P: Parts> Recorder<M, P> {
         machine: M,
         config: Config,
         origin: Origin,
-        mut parts: P,
+        parts: P,
         options: Options,
     ) -> io::Result<Self> {
-        let mut part = parts.create(0)?;
-        let head = Head {
-            build: env!("CARGO_PKG_VERSION").to_owned(),
-            config,
-            origin,
-            redaction: options.redaction,
-            part: 0,
-            so_far: Mark::default(),
-        };
-        let mut start = Vec::new();
-        format::write_start(&mut start);
-        format::write_head(&mut start, &head);
-        part.write_all(&start)?;
-        let tape = Tape {
-            mask: Mask::new(options.redaction, head.config.max_depth),
-            parts,
-            part,
-            head,
-            part_bytes: options.part_bytes,
-            written: start.len() as u64,
-            buffer: Vec::new(),
-            due: None,
-            pending: None,
-            lenient: HashSet::new(),
-            running: Running::default(),
-        };
+        let tape = Tape::begin(parts, config, origin, options, None)?;
         Ok(Self { machine, tape: Some(tape) })
     }
 
-    /// Whether everything so far is recorded.
+    /// Has `machine`, and records nothing so far.
+    pub fn idle(machine: M) -> Self {
+        Self { machine, tape: None }
+    }
+
+    /// Records from here on, between two events, whatever has happened before: the recording begins with
+    /// an image of the hub.
+    ///
+    /// It costs time and memory in proportion to what the hub is.
+    ///
+    /// # Errors
+    ///
+    /// If a recording is being made, the machine shows no hub, or the first part cannot be written.
+    pub fn start(&mut self, parts: P, options: Options) -> io::Result<()> {
+        if self.is_recording() {
+            return Err(io::Error::other("a recording is being made"));
+        }
+        let hub = self.machine.hub().ok_or_else(|| io::Error::other("there is no hub"))?;
+        // Whoever keeps a journal takes what is meant for it out of the answers.
+        let config = Config { journal: false, ..hub.config().clone() };
+        self.tape = Some(Tape::begin(parts, config, hub.origin(), options, Some(hub))?);
+        Ok(())
+    }
+
+    /// Ends the recording well, if one is being made, between two events.
+    ///
+    /// # Errors
+    ///
+    /// If its end cannot be written; it has ended all the same.
+    pub fn stop(&mut self) -> io::Result<()> {
+        self.tape.take().map_or(Ok(()), |mut tape| tape.end())
+    }
+
+    /// Whether a recording is being made.
     pub fn is_recording(&self) -> bool {
         self.tape.is_some()
     }
@@ -141,12 +149,7 @@ impl<M: Machine, P: Parts> Machine for Recorder<M, P> {
 impl<M, P: Parts> Drop for Recorder<M, P> {
     /// Ends the recording well, or with the event that the machine did not survive.
     fn drop(&mut self) {
-        let Some(tape) = &mut self.tape else { return };
-        match tape.pending.take() {
-            Some(start) => format::close_entry(&mut tape.buffer, start, 0),
-            None => format::write_mark(&mut tape.buffer, tape.running.mark()),
-        }
-        if let Err(error) = tape.write() {
+        if let Err(error) = self.tape.as_mut().map_or(Ok(()), Tape::end) {
             error!(%error, "the recording's end cannot be written");
         }
     }
@@ -163,6 +166,60 @@ impl<M: fmt::Debug, P: Parts> fmt::Debug for Recorder<M, P> {
 }
 
 impl<P: Parts> Tape<P> {
+    /// Begins a recording of a machine with this configuration, which began here, or which has come to
+    /// what `hub` is.
+    fn begin(
+        mut parts: P,
+        config: Config,
+        origin: Origin,
+        options: Options,
+        hub: Option<&Hub>,
+    ) -> io::Result<Self> {
+        let mut part = parts.create(0)?;
+        let head = Head {
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            config,
+            origin,
+            redaction: options.redaction,
+            part: 0,
+            so_far: Mark::default(),
+            image: hub.is_some(),
+        };
+        let mask = Mask::new(options.redaction, head.config.max_depth);
+        let (mut start, mut lenient) = (Vec::new(), HashSet::new());
+        format::write_start(&mut start);
+        format::write_head(&mut start, &head);
+        if let Some(hub) = hub {
+            format::write_image(&mut start, &image::masked(hub, &mask));
+            let is_plain = |framing| reading(&head.config, framing) == Reading::Plain;
+            let connections = hub.connections().filter(|of| is_plain(of.framing));
+            lenient.extend(connections.map(|of| of.conn));
+        }
+        part.write_all(&start)?;
+        Ok(Self {
+            mask,
+            parts,
+            part,
+            head,
+            part_bytes: options.part_bytes,
+            written: start.len() as u64,
+            buffer: Vec::new(),
+            due: None,
+            pending: None,
+            lenient,
+            running: Running::default(),
+        })
+    }
+
+    /// Ends the recording well, or with the event that the machine did not survive.
+    fn end(&mut self) -> io::Result<()> {
+        match self.pending.take() {
+            Some(start) => format::close_entry(&mut self.buffer, start, 0),
+            None => format::write_mark(&mut self.buffer, self.running.mark()),
+        }
+        self.write()
+    }
+
     fn open(&mut self, now: Timestamp, event: &Event) -> Text {
         let (event, text) = self.mask(event);
         self.pending = Some(format::open_entry(&mut self.buffer, now, &event, text));
@@ -201,8 +258,7 @@ impl<P: Parts> Tape<P> {
         let (conn, text) = match event {
             Event::Text { conn, text } => (*conn, text),
             Event::Connect { conn, peer, greeting } => {
-                let publishes = self.head.config.plain_text == PlainText::Publish;
-                if publishes && greeting.framing == Framing::Lenient {
+                if reading(&self.head.config, greeting.framing) == Reading::Plain {
                     self.lenient.insert(*conn);
                 }
                 let entropy = self.mask.secret(peer.entropy);
@@ -215,11 +271,12 @@ impl<P: Parts> Tape<P> {
                 self.lenient.remove(conn);
                 return (Cow::Borrowed(event), Text::Kept);
             }
+            // Texts that waited for it may have been masked whole.
+            Event::Verified { .. } => return (Cow::Borrowed(event), Text::Replaced),
             Event::Binary { .. }
             | Event::Heard { .. }
             | Event::Backlog { .. }
             | Event::Flushed
-            | Event::Verified { .. }
             | Event::Admin { .. }
             | Event::Tick
             | Event::Drain { .. } => return (Cow::Borrowed(event), Text::Kept),

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use roundtable::{Command, ConnId, Event, RunAhead, Timestamp, frame_len};
+use roundtable::{Command, ConnId, Connection, Event, Hub, RunAhead, Timestamp, frame_len};
 
 /// Times further away than this are not those of a driver.
 const LATEST: Timestamp = Timestamp::from_millis(1000 * 365 * 24 * 3600 * 1000);
@@ -35,13 +35,19 @@ struct Flow {
     /// The part of it that was sent in `turn`.
     in_turn: u64,
     turn: u64,
-    /// What had left the queue at the last report.
+    /// What had left the queue at the last report, of what was sent since the recording began or before.
     delivered: u64,
 }
 
 impl Ledger {
-    pub(super) fn new(run_ahead: RunAhead) -> Self {
-        Self { run_ahead, now: Timestamp::ZERO, turn: 0, flows: HashMap::new() }
+    /// What a driver of this hub knows.
+    pub(super) fn of(hub: &Hub) -> Self {
+        let flow = |of: Connection| {
+            let flow = Flow { sent: of.outstanding, in_turn: of.in_turn, ..Flow::default() };
+            (of.conn, flow)
+        };
+        let flows = hub.connections().map(flow).collect();
+        Self { run_ahead: hub.config().run_ahead, now: hub.now(), turn: 0, flows }
     }
 
     /// Whether a driver may tell `event` to the hub.
@@ -111,9 +117,7 @@ impl Ledger {
                         flow.send(self.turn, frame_len(0) as u64);
                     }
                 }
-                Command::Append { .. }
-                | Command::Verify { .. }
-                | Command::Drained => {}
+                Command::Append { .. } | Command::Verify { .. } | Command::Drained => {}
             }
         }
         deliveries

@@ -2,8 +2,10 @@
 
 use std::io::{self, Read};
 
+use roundtable::Image;
+
 use super::Error;
-use crate::record::{Entry, Fault, Files, Head, Mark, Next, Record, Records};
+use crate::record::{Entry, Fault, Files, Head, Mark, Next, Record, Records, image};
 
 /// Where the parts of a recording come from.
 pub trait Source {
@@ -40,6 +42,7 @@ pub struct Log<S: Source> {
     source: S,
     records: Records<S::Input>,
     head: Head,
+    image: Option<Image>,
     torn: Option<Torn>,
     is_over: bool,
 }
@@ -82,12 +85,18 @@ impl<S: Source> Log<S> {
         if head.part != 0 || head.so_far != Mark::default() {
             return Err(failed(damaged("it is not the first part of its recording")));
         }
-        Ok(Self { source, records, head, torn: None, is_over: false })
+        let image = if head.image { Some(read_image(&mut records)?) } else { None };
+        Ok(Self { source, records, head, image, torn: None, is_over: false })
     }
 
     /// The head of the part that is being read.
     pub fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// The image of the hub that the recording begins with, if it does, and nobody has taken it so far.
+    pub(super) fn take_image(&mut self) -> Option<Image> {
+        self.image.take()
     }
 
     /// The record that was not finished, once the end is reached.
@@ -111,6 +120,7 @@ impl<S: Source> Log<S> {
             Next::Record(Record::Entry(entry)) => Ok(Some(Item::Entry(entry))),
             Next::Record(Record::Mark(mark)) => Ok(Some(Item::Mark(mark))),
             Next::Record(Record::Head(_)) => Err(failed(damaged("a head stands in its middle"))),
+            Next::Record(Record::Piece(_)) => Err(failed(damaged("an image stands in its middle"))),
             Next::End => self.turn_over(),
             Next::Torn { at, bytes } => {
                 if self.open_next()?.is_some() {
@@ -159,6 +169,24 @@ impl<S: Source> Log<S> {
         let input = self.source.open(part);
         let failed = |error| Error::Part { part, fault: Fault::Io(error) };
         Ok(input.map_err(failed)?.map(Records::new))
+    }
+}
+
+/// Reads the image that stands behind the first head.
+fn read_image(records: &mut Records<impl Read>) -> Result<Image, Error> {
+    let failed = |fault| Error::Part { part: 0, fault };
+    let mut bytes = Vec::new();
+    loop {
+        match records.next().map_err(failed)? {
+            Next::Record(Record::Piece(piece)) => {
+                bytes.extend_from_slice(&piece.bytes);
+                if piece.is_last {
+                    return image::read(&bytes).map_err(|what| failed(damaged(&what)));
+                }
+            }
+            Next::Record(_) => return Err(failed(damaged("its image has no end"))),
+            Next::End | Next::Torn { .. } => return Err(Error::Empty),
+        }
     }
 }
 

@@ -43,8 +43,9 @@ pub struct Comparison {
 ///
 /// If the recording cannot be played, or the hub does not take `config`.
 pub fn compare<S: Source>(log: &mut Log<S>, config: Config) -> Result<Comparison, Error> {
-    let mut recorded = Player::new(log.head())?;
-    let mut otherwise = Player::new(&Head { config, ..log.head().clone() })?;
+    let image = log.take_image();
+    let mut recorded = Player::new(log.head(), image.clone())?;
+    let mut otherwise = Player::new(&Head { config, ..log.head().clone() }, image)?;
     let mut comparison = Comparison::default();
     while let Some(item) = log.next()? {
         let Item::Entry(entry) = item else { continue };

@@ -24,21 +24,21 @@ pub struct Invocation {
     pub settings: Settings,
     /// Whether only the settings were asked for.
     pub print_config: bool,
-    /// The recording that is to be made, if one is.
-    ///
-    /// It is no setting: a file that is there already is not written again, so the same words do not
-    /// serve twice.
-    pub recording: Option<Recording>,
+    /// How recordings are made, and the one that is to be made at once.
+    pub recording: Recording,
     /// The subcommand that was chosen, with its arguments.
     pub subcommand: Option<(String, ArgMatches)>,
 }
 
-/// What `--record` asks for.
+/// What `--record` and the flags beside it ask for.
 #[derive(Clone, Debug)]
 pub struct Recording {
-    /// The file of the first part.
-    pub file: PathBuf,
-    /// How it is made.
+    /// The file of the first part of what is recorded from the start, if anything is.
+    ///
+    /// It is no setting: a file that is there already is not written again, so the same words do not
+    /// serve twice.
+    pub file: Option<PathBuf>,
+    /// How recordings are made, those that operators start, too.
     pub options: Options,
 }
 
@@ -109,15 +109,9 @@ impl Settings {
         settings.read_environment(&environment)?;
         settings.read_flags(&matches)?;
         settings.validate()?;
-        let recording = recording(&matches)?;
-        if recording.is_some() && settings.state.is_some() {
-            let message = "--record: needs a server without --state, since a recording begins with a \
-                           hub where nobody is";
-            return Err(SettingsError::usage(message.to_owned()));
-        }
-        if settings.journal.is_some() && (recording.is_some() || settings.state.is_some()) {
-            let message = "--journal: needs a server without --state, whose place it takes, and without \
-                           --record";
+        let recording = recording(&matches, settings.record_dir.is_some())?;
+        if settings.journal.is_some() && settings.state.is_some() {
+            let message = "--journal: needs a server without --state, whose place it takes";
             return Err(SettingsError::usage(message.to_owned()));
         }
         Ok(Invocation {
@@ -168,7 +162,7 @@ impl Settings {
     }
 }
 
-fn recording(matches: &ArgMatches) -> Result<Option<Recording>, SettingsError> {
+fn recording(matches: &ArgMatches, has_folder: bool) -> Result<Recording, SettingsError> {
     let redact = matches.get_flag("record-redact");
     let part_bytes = match matches.get_one::<String>("record-part-bytes") {
         None => PART,
@@ -183,16 +177,16 @@ fn recording(matches: &ArgMatches) -> Result<Option<Recording>, SettingsError> {
             bytes
         }
     };
-    let Some(file) = matches.get_one::<PathBuf>("record").cloned() else {
-        if redact || matches.contains_id("record-part-bytes") {
-            let message = "--record-redact and --record-part-bytes: need --record FILE";
-            return Err(SettingsError::usage(message.to_owned()));
-        }
-        return Ok(None);
-    };
+    let file = matches.get_one::<PathBuf>("record").cloned();
+    let is_said_how = redact || matches.contains_id("record-part-bytes");
+    if is_said_how && file.is_none() && !has_folder {
+        let message =
+            "--record-redact and --record-part-bytes: need --record FILE or --record-dir DIR";
+        return Err(SettingsError::usage(message.to_owned()));
+    }
     let redaction = if redact { Redaction::Data } else { Redaction::Secrets };
     let options = Options { redaction, part_bytes: part_bytes as u64 };
-    Ok(Some(Recording { file, options }))
+    Ok(Recording { file, options })
 }
 
 /// The flags of a recording.
@@ -201,15 +195,15 @@ fn recording_flags() -> [Arg; 3] {
         .long("record")
         .value_name("FILE")
         .value_parser(clap::value_parser!(PathBuf))
-        .help("Record all that happens in a new file, which `replay` plays again");
+        .help("Record all that happens from the start in a new file, which `replay` plays again");
     let redact = Arg::new("record-redact")
         .long("record-redact")
         .action(ArgAction::SetTrue)
-        .help("Mask in the recording what people say; credentials are always masked");
+        .help("Mask in recordings what people say; credentials are always masked");
     let part_bytes = Arg::new("record-part-bytes")
         .long("record-part-bytes")
         .value_name("N")
-        .help("The size at which the recording goes on in FILE.1, FILE.2 [default: 64MiB]");
+        .help("The size at which a recording goes on in FILE.1, FILE.2 [default: 64MiB]");
     [file, redact, part_bytes].map(|flag| flag.help_heading("Recording"))
 }
 

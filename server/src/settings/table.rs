@@ -73,6 +73,8 @@ pub(super) const ROWS: &[Row] = &[
         "The size of the journal's segments, in bytes, at which the next one begins"),
     row!("Server", journal_age, [journal_age]: std::time::Duration,
         "The age of a segment at which the next one begins, and the one before is condensed"),
+    row!("Server", record_dir, [record_dir]: Option<std::path::PathBuf>,
+        "The folder of recordings that operators start; they may not, unless it is given"),
     row!("Server", tls_cert, [tls_cert]: Option<std::path::PathBuf>,
         "The certificate for TLS and those that vouch for it, as PEM; read again on SIGHUP"),
     row!("Server", tls_key, [tls_key]: Option<std::path::PathBuf>,

@@ -135,6 +135,8 @@ fn wrong_words_are_told(program: &str, file: &Path) {
     let taken = format!("--record {path}: {} belongs to another recording", part.display());
     refused(program, &[&start[..], &[path]].concat(), &taken, 1);
     refused(program, &["--record-redact"], "--record-redact and --record-part-bytes: need", 2);
+    let folder = ["--listen", "127.0.0.1:0", "--record-dir", "/no/such/folder"];
+    refused(program, &folder, "--record-dir /no/such/folder: must be a folder that is there", 1);
     let small = ["--record", path, "--record-part-bytes", "9"];
     refused(program, &small, "--record-part-bytes 9: must be at least 64KiB", 2);
 

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::process::Stdio;
 
 use super::tokens::{Log, knock};
-use super::{Server, refused};
+use super::{Server, refused, run};
 
 /// Everything that is promised of what `program` keeps over a restart.
 pub(crate) fn check(program: &str) {
@@ -19,11 +19,13 @@ fn a_restart_loses_nobody_and_nothing(program: &str) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("state");
     let flags = ["--state", file.to_str().unwrap(), "--drain-within", "0s", "--log", "info"];
-    let start = || {
+    let start_with = |more: &[&str]| {
+        let flags = [&flags[..], more].concat();
         let mut server = Server::start_with(program, &flags, Stdio::piped());
         let log = Log::of(server.child.0.stderr.take().unwrap());
         (server, log)
     };
+    let start = || start_with(&[]);
     let (first, _log) = start();
     let mut ann = Client::connect(&first, "/ws?room=lobby&name=ann");
     let welcome = ann.until("\"welcome\"");
@@ -34,7 +36,9 @@ fn a_restart_loses_nobody_and_nothing(program: &str) {
     ann.until("\"code\":4002");
     assert_eq!(first.end().code(), Some(0));
 
-    let (second, mut log) = start();
+    let recording = folder.path().join("recording");
+    let recording = recording.to_str().unwrap();
+    let (second, mut log) = start_with(&["--record", recording]);
     log.until("state restored");
     assert!(!file.exists(), "a log must not go on twice from the same place");
     let mut ann = Client::connect(&second, "/ws?room=");
@@ -54,6 +58,11 @@ fn a_restart_loses_nobody_and_nothing(program: &str) {
     assert!(ann.until("\"ack\"").contains("\"seq\":2"));
     second.signal("TERM");
     assert_eq!(second.end().code(), Some(0));
+    // What was recorded begins with what was restored.
+    let (status, output, errors) = run(program, &["replay", recording, "--print"]);
+    assert_eq!((status.code(), &*errors), (Some(0), ""), "{output}");
+    assert!(output.contains("\"resumed\":true") && output.contains("\"duplicate\":true"));
+    assert!(output.ends_with(", as recorded\n"), "{output}");
 
     // One that is killed kept nothing, and what was kept before it is not taken for new.
     let (third, mut log) = start();
@@ -73,8 +82,8 @@ fn what_cannot_be_gone_on_with_is_one_line(program: &str) {
     let file = file.to_str().unwrap();
     let why = format!("--state {file}: is no state of Roundtable");
     refused(program, &["--listen", "127.0.0.1:0", "--state", file], &why, 1);
-    let both = ["--record", "recording", "--state", file];
-    refused(program, &both, "--record: needs a server without --state", 2);
+    let both = ["--journal", "journal", "--state", file];
+    refused(program, &both, "--journal: needs a server without --state", 2);
 }
 
 /// The text of a field in a frame.

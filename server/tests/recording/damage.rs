@@ -86,13 +86,16 @@ fn what_is_no_recording_is_called_so() {
     let (shelf, _) = record(&day(), SECRETS);
     let mut bytes = shelf.part(0);
     let version = b"roundtable recording\n".len();
-    bytes[version] = 5;
-    assert_eq!(of(&bytes), "was written by a newer program: its format is 5, this program reads 4");
+    bytes[version] = 6;
+    assert_eq!(of(&bytes), "was written by a newer program: its format is 6, this program reads 5");
     bytes[version] = 3;
-    assert_eq!(of(&bytes), "has the format 3, this program reads 4");
+    assert_eq!(of(&bytes), "has the format 3, this program reads 4 to 5");
     bytes[version] = 0;
-    assert_eq!(of(&bytes), "has the format 0, this program reads 4");
+    assert_eq!(of(&bytes), "has the format 0, this program reads 4 to 5");
     bytes[version] = 4;
+    let told = of(&bytes);
+    assert!(told.starts_with("is damaged at byte 23: its head is not understood: unknown field"));
+    bytes[version] = 5;
     bytes[200] ^= 1;
     assert_eq!(of(&bytes), "is damaged at byte 23: a checksum is wrong");
 }

@@ -2,6 +2,7 @@
 //! gets the commands that it got.
 
 mod damage;
+mod middle;
 mod shelf;
 mod what_if;
 

@@ -42,6 +42,13 @@ pub fn replay(bytes: &[u8]) {
     }
 }
 
+/// What a recording of today's format begins with.
+pub(super) const START: &[u8] = b"roundtable recording\n\x05\x00";
+
+/// What a piece of an image has in the place of a kind, and the last one.
+pub(super) const PIECE: u8 = 0xFD;
+pub(super) const LAST_PIECE: u8 = 0xFE;
+
 /// The recording in an input, whose second byte says where it is cut off.
 pub(super) fn file(bytes: &[u8]) -> Option<Vec<u8>> {
     let [kind, _, rest @ ..] = bytes else { return None };
@@ -51,6 +58,7 @@ pub(super) fn file(bytes: &[u8]) -> Option<Vec<u8>> {
 /// A recording whose first byte says under which limits, and whose records are `[kind, len] body`
 /// each: lengths and checksums are right, the answers are those of nobody.
 fn framed(kind: u8, mut rest: &[u8]) -> Vec<u8> {
+    let has_image = matches!(rest, [PIECE | LAST_PIECE, ..]);
     let head = Head {
         build: "fuzz".to_owned(),
         config: Limits::ALL[usize::from(kind >> 1) % Limits::ALL.len()].config(),
@@ -58,12 +66,15 @@ fn framed(kind: u8, mut rest: &[u8]) -> Vec<u8> {
         redaction: Redaction::default(),
         part: 0,
         so_far: Mark::default(),
+        image: has_image,
     };
-    let mut file = b"roundtable recording\n\x04\x00".to_vec();
+    let mut file = START.to_vec();
     record(&mut file, 0, &serde_json::to_vec(&head).expect("a head is JSON"));
     while let [kind, len, tail @ ..] = rest {
         let (body, next) = tail.split_at(usize::from(*len).min(tail.len()));
         match kind % 8 {
+            _ if *kind == PIECE => record(&mut file, 3, body),
+            _ if *kind == LAST_PIECE => record(&mut file, 4, body),
             0 => record(&mut file, 0, body),
             1 => record(&mut file, 2, body),
             2 => file.extend_from_slice(body),

@@ -136,7 +136,14 @@ fn record(config: Config, Events(events): Events) -> Vec<u8> {
 
 /// A recording's only part, in memory.
 #[derive(Clone, Default)]
-struct Part(Rc<RefCell<Vec<u8>>>);
+pub(crate) struct Part(Rc<RefCell<Vec<u8>>>);
+
+impl Part {
+    /// What is in it.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.0.borrow().clone()
+    }
+}
 
 impl Parts for Part {
     type Part = Self;
