@@ -108,7 +108,7 @@ fn busy() -> Hub {
     table.say(4, r#"{"type":"hello","token":"eyJ"}"#);
     table.say(4, r#"{"type":"join","room":"lobby"}"#);
     let (room, user) = ("lobby".parse().unwrap(), "mallory".parse().unwrap());
-    let span = Duration::from_secs(60);
+    let span = Duration::from_mins(1);
     table.tell(4, Event::Admin { action: AdminAction::Ban { room, user, span } });
     table.tell(1, Event::Flushed);
     table.tell(1, Event::Backlog { conn: ConnId::new(1), bytes: 10 });

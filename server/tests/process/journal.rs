@@ -15,7 +15,7 @@ use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{Message, WebSocket};
 
 use super::tokens::Log;
-use super::{BACKSTOP, Server, command, refused};
+use super::{BACKSTOP, Server, command, refused, run};
 
 const KILLS: u64 = 100;
 const PEOPLE: usize = 3;
@@ -89,13 +89,23 @@ fn a_planned_end_leaves_one_checkpoint(program: &str) {
     server.signal("TERM");
     assert_eq!(server.end().code(), Some(0));
     assert_eq!(files(folder.path()), ["0000000002.checkpoint", "lock"]);
-    let server = start(program, folder.path(), &["--journal-sync", "interval"]);
+    let recordings = tempfile::tempdir().unwrap();
+    let recording = recordings.path().join("recording");
+    let recording = recording.to_str().unwrap();
+    let flags = ["--journal-sync", "interval", "--record", recording];
+    let server = start(program, folder.path(), &flags);
     // She comes back to her session, and to her room's log.
     ann.come(&server.address).unwrap();
     // Nobody else writes there.
     let folder = folder.path().to_str().unwrap();
     let why = format!("--journal: {folder}: another server writes there");
     refused(program, &["--listen", "127.0.0.1:0", "--journal", folder], &why, 1);
+    server.signal("TERM");
+    assert_eq!(server.end().code(), Some(0));
+    // What was recorded begins with what was read.
+    let (status, output, errors) = run(program, &["replay", recording, "--print"]);
+    assert_eq!((status.code(), &*errors), (Some(0), ""), "{output}");
+    assert!(output.contains("\"resumed\":true") && output.ends_with(", as recorded\n"));
 }
 
 fn what_may_be_missing_begins_a_new_epoch(program: &str) {

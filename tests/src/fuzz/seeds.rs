@@ -12,7 +12,7 @@ use roundtable::{Command, Config, Event, Hub, Machine as _, Timestamp};
 use roundtable_server::record::{Options, Parts, Recorder, Redaction};
 use roundtable_server::replay::{Error, Item, Log};
 
-use super::replay::file;
+use super::replay::{LAST_PIECE, PIECE, START, file};
 use crate::ORIGIN;
 use crate::clock::Clock;
 use crate::driver::{Driver, Observer};
@@ -23,14 +23,17 @@ use crate::subject::Subject as _;
 /// How long a recording is, in bytes: a shorter one shows little, and a fuzzer makes none longer.
 const BYTES: RangeInclusive<usize> = 3000..=4096 - 2;
 
+/// How many events a recording has at least.
+const EVENTS: usize = 30;
+
 /// How long a snapshot is: an empty one shows nothing.
 const SNAPSHOT_BYTES: RangeInclusive<usize> = 1000..=8000;
 
 /// How many snapshots there are under each of the limits.
 const SNAPSHOTS: usize = 8;
 
-/// Those under each of the limits, by their names in the corpus: whole ones, and the same records
-/// without what a fuzzer cannot guess.
+/// Those under each of the limits, by their names in the corpus: whole ones, of which every other one
+/// begins with an image, and the same records without what a fuzzer cannot guess.
 ///
 /// # Panics
 ///
@@ -44,9 +47,11 @@ pub fn recordings() -> Vec<(String, Vec<u8>)> {
             let script = strategy.new_tree(&mut runner).expect("no script is rejected").current();
             let config = limits.config();
             let driver = Driver::new(Hub::begin(config.clone(), ORIGIN), config, Events::default());
-            let (_, events) = driver.play(&script);
-            let whole = record(limits.config(), events);
-            if BYTES.contains(&whole.len()) {
+            let (_, Events(events)) = driver.play(&script);
+            let start = if number % 2 == 0 { 0 } else { events.len() / 2 };
+            let recorded = events.len() - start;
+            let whole = record(limits.config(), events, start);
+            if BYTES.contains(&whole.len()) && recorded >= EVENTS {
                 break whole;
             }
         };
@@ -121,17 +126,24 @@ impl Observer for Events {
     }
 }
 
-fn record(config: Config, Events(events): Events) -> Vec<u8> {
+/// A recording that begins at the event `start`: with an image, unless that is the first one.
+fn record(config: Config, events: Vec<(Timestamp, Event)>, start: usize) -> Vec<u8> {
     let part = Part::default();
     let options = Options { redaction: Redaction::Secrets, part_bytes: u64::MAX };
     let hub = Hub::begin(config.clone(), ORIGIN);
-    let recorder = Recorder::new(hub, config, ORIGIN, part.clone(), options);
-    let mut recorder = recorder.expect("memory takes everything");
-    for (now, event) in events {
+    let mut recorder = match start {
+        0 => Recorder::new(hub, config, ORIGIN, part.clone(), options),
+        _ => Ok(Recorder::idle(hub)),
+    }
+    .expect("memory takes everything");
+    for (number, (now, event)) in events.into_iter().enumerate() {
+        if number == start && !recorder.is_recording() {
+            recorder.start(part.clone(), options).expect("memory takes everything");
+        }
         recorder.handle(now, event, &mut Vec::new());
     }
     drop(recorder);
-    part.0.take()
+    part.bytes()
 }
 
 /// A recording's only part, in memory.
@@ -167,7 +179,7 @@ impl Write for Part {
 /// limits; those that are too long for it are left out.
 fn bare(kind: u8, whole: &[u8]) -> Vec<u8> {
     let mut input = vec![kind, 128];
-    let mut rest = &whole[b"roundtable recording\n\x04\x00".len()..];
+    let mut rest = &whole[START.len()..];
     while let [a, b, c, d, _, _, _, _, _, tail @ ..] = rest {
         let len = u32::from_le_bytes([*a, *b, *c, *d]);
         let (payload, next) = tail.split_at(usize::try_from(len).expect("a short record"));
@@ -176,6 +188,14 @@ fn bare(kind: u8, whole: &[u8]) -> Vec<u8> {
         {
             input.extend([3, len]);
             input.extend_from_slice(body);
+        }
+        if let [4, body @ ..] = payload {
+            let mut pieces = body.chunks(usize::from(u8::MAX)).peekable();
+            while let Some(piece) = pieces.next() {
+                let kind = if pieces.peek().is_some() { PIECE } else { LAST_PIECE };
+                input.extend([kind, u8::try_from(piece.len()).expect("a short piece")]);
+                input.extend_from_slice(piece);
+            }
         }
         rest = next;
     }
