@@ -306,11 +306,6 @@ impl Stopper {
             let _loop_is_gone = self.events.send_blocking(events);
         }
     }
-
-    /// Whether there is anything to read again.
-    pub fn has_files(&self) -> bool {
-        self.tokens.is_some() || self.tls.is_some()
-    }
 }
 
 impl Shared {

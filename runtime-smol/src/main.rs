@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use async_signal::{Signal, Signals};
 use clap::Command;
 use roundtable_server::cli::{self, Start};
+use roundtable_server::log::Log;
 use roundtable_server::{Recording, Settings, supervisor};
 use runtime_smol::{RUN_AHEAD, Server, Stopper, chat};
 use smol::stream::StreamExt as _;
@@ -14,18 +15,18 @@ fn main() -> ExitCode {
         .version(env!("CARGO_PKG_VERSION"))
         .about("The Roundtable chat server on smol")
         .subcommand(chat::command());
-    let invocation = match cli::start(program) {
-        Start::Go(invocation) => invocation,
+    let (invocation, log) = match cli::start(program) {
+        Start::Go(invocation, log) => (invocation, log),
         Start::End(code) => return code,
     };
     match invocation.subcommand {
         // The others are those of every server.
         Some((_, words)) => chat::run(&words),
-        None => serve(invocation.settings, invocation.recording),
+        None => serve(invocation.settings, invocation.recording, log),
     }
 }
 
-fn serve(mut settings: Settings, recording: Recording) -> ExitCode {
+fn serve(mut settings: Settings, recording: Recording, log: Log) -> ExitCode {
     settings.hub.run_ahead = RUN_AHEAD;
     let kept = supervisor::sockets().and_then(|mut given| given.take_tcp_listener(0));
     let server = kept.and_then(|kept| match kept {
@@ -58,7 +59,7 @@ fn serve(mut settings: Settings, recording: Recording) -> ExitCode {
         Ok(machine) => machine,
         Err(code) => return code,
     };
-    let end = stop_on_signals(server.stopper()).and_then(|()| {
+    let end = stop_on_signals(server.stopper(), log).and_then(|()| {
         cli::announce_admin(server.admin_addr()?);
         cli::announce(&settings, server.local_addr()?);
         server.run(machine)
@@ -76,18 +77,18 @@ fn spawn(name: &str, work: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
 }
 
-/// The first Ctrl-C or SIGTERM drains, the second ends the process at once. SIGHUP has the keys
-/// and the certificate read again; where there are none, it ends the process, as it does by itself.
-fn stop_on_signals(stopper: Stopper) -> std::io::Result<()> {
-    let mut signals = Signals::new([Signal::Int, Signal::Term])?;
-    if stopper.has_files() {
-        signals.add_signals([Signal::Hup])?;
-    }
+/// The first Ctrl-C or SIGTERM drains, the second ends the process at once. SIGHUP has what is logged,
+/// the keys and the certificate read again.
+fn stop_on_signals(stopper: Stopper, log: Log) -> std::io::Result<()> {
+    let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])?;
     let wait = async move {
         let mut is_stopping = false;
         while let Some(signal) = signals.next().await {
             match signal {
-                Ok(Signal::Hup) => stopper.reload(),
+                Ok(Signal::Hup) => {
+                    log.reload();
+                    stopper.reload();
+                }
                 // A read that was interrupted is no signal.
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 _ if is_stopping => std::process::exit(1),

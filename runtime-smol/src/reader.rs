@@ -9,8 +9,10 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use roundtable::{Claims, Event, Greeting, Peer, Queue};
-use roundtable_server::{Codec, Door, Frame, Input, Knock, Preface, Settings, Step, Whence, peer};
+use roundtable::{Claims, ConnId, Event, Greeting, Peer, Queue};
+use roundtable_server::{
+    Codec, Door, Frame, Input, Knock, Preface, Settings, Step, Whence, log, peer,
+};
 use smol::channel::Receiver;
 use smol::future::FutureExt as _;
 use smol::{Async, Timer, future};
@@ -74,12 +76,13 @@ pub(crate) type Waiting<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 pub(crate) async fn serve(shard: Rc<Shard>, Admitted { socket, place: _place }: Admitted) {
     let layer = shard.shared.tls.as_ref().map(|tls| tls.layer());
     let stream = Stream::new(socket, layer);
-    let greeted = guarded(Box::pin(greet(&shard, &stream))).await;
+    let greeted = guarded(None, Box::pin(greet(&shard, &stream))).await;
     let Some(mut upgrade) = greeted.flatten() else { return };
     let seat = shard.seat(stream, mem::take(&mut upgrade.response));
     let conn = &seat.conn;
-    debug!(conn = conn.id.get(), "connected");
-    let end = guarded(Box::pin(converse(&shard, conn, upgrade))).await;
+    let room = log::room(&shard.shared.settings, &upgrade.greeting);
+    debug!(conn = conn.id.get(), room, "connected");
+    let end = guarded(Some(conn.id), Box::pin(converse(&shard, conn, upgrade))).await;
     debug!(conn = conn.id.get(), "disconnected");
     let says_goodbye = matches!(end, Some(End::Answered(_) | End::Closing(_)));
     let parting = (says_goodbye && !conn.is_forgotten()).then(|| shard.parting(conn.id));
@@ -118,10 +121,11 @@ async fn take_leave(shard: &Shard, conn: &Conn, parting: Option<Receiver<()>>, f
     conn.close(Queue::Flush, frame);
 }
 
-/// Keeps a panic to the one connection in which it happened.
-async fn guarded<T>(task: Pin<Box<impl Future<Output = T>>>) -> Option<T> {
+/// Keeps a panic to the one connection in which it happened, which has a number once it is granted.
+async fn guarded<T>(conn: Option<ConnId>, task: Pin<Box<impl Future<Output = T>>>) -> Option<T> {
     let outcome = AssertUnwindSafe(task).catch_unwind().await;
-    outcome.inspect_err(|_panic| error!("a connection's task panicked")).ok()
+    let conn = conn.map(ConnId::get);
+    outcome.inspect_err(|_panic| error!(conn, "a connection's task panicked")).ok()
 }
 
 /// Hands an event to the hub, unless it has forgotten the connection. What comes back is what must
@@ -142,9 +146,14 @@ async fn greet(shard: &Shard, stream: &Stream) -> Option<Box<Upgrade>> {
         Ok(Request::Answer(Door::timeout_answer()))
     };
     let request = future::or(request(shard, stream), late).await;
-    let answer = match request.ok()? {
-        Request::Upgrade(upgrade) => return Some(upgrade),
-        Request::Answer(answer) => answer,
+    let answer = match request {
+        Ok(Request::Upgrade(upgrade)) => return Some(upgrade),
+        Ok(Request::Answer(answer)) => answer,
+        Err(error) => {
+            let peer = stream.socket.get_ref().peer_addr().ok();
+            debug!(peer = peer.map(display), %error, "no request");
+            return None;
+        }
     };
     shard.shared.edge.answered(&answer);
     let late = async {
@@ -167,10 +176,7 @@ async fn preface(shard: &Shard, stream: &Stream) -> io::Result<Whence> {
         let most = match preface.step() {
             Step::More(most) => most,
             Step::Done(whence) => return Ok(whence),
-            Step::Refused(why) => {
-                debug!(%peer, why, "no request");
-                return Err(io::Error::other(why));
-            }
+            Step::Refused(why) => return Err(io::Error::other(why)),
         };
         match shard.read_preface(stream, most, |bytes| preface.feed(bytes))? {
             Taken::End => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -269,8 +275,12 @@ async fn converse(shard: &Rc<Shard>, conn: &Rc<Conn>, upgrade: Box<Upgrade>) -> 
         }
         let feed = |bytes: &[u8]| codec.feed(clock.now(), bytes, &mut inputs);
         taken = match shard.read(&conn.stream, feed) {
-            Ok(Taken::End) | Err(_) => return End::Gone,
+            Ok(Taken::End) => return End::Gone,
             Ok(taken) => taken,
+            Err(error) => {
+                debug!(conn = conn.id.get(), %error, "reading ends");
+                return End::Gone;
+            }
         };
         if !conn.stream.is_flushed() {
             conn.flush();

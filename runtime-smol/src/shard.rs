@@ -202,7 +202,8 @@ impl Shard {
         let Some(conn) = self.table.borrow().get(conn).map(Rc::clone) else { return };
         // Without keys nobody is believed.
         let tokens = self.shared.tokens.as_ref();
-        let verdict = tokens.map_or(Verdict::Invalid, |tokens| tokens.verify(&token));
+        let verdict =
+            tokens.map_or(Verdict::Invalid, |tokens| tokens.verify(Some(conn.id), &token));
         if let Some(room) = reader::tell(&self, &conn, Event::Verified { conn: conn.id, verdict }) {
             room.await;
         }
@@ -223,7 +224,6 @@ impl Shard {
     /// but not for long.
     fn refuse(self: &Rc<Self>, conn: ConnId, answer: Vec<u8>) {
         let Some(conn) = self.table.borrow().get(conn).map(Rc::clone) else { return };
-        debug!(conn = conn.id.get(), "refused");
         conn.refuse(answer);
         self.flush_later(&conn);
         self.end_soon(&conn);

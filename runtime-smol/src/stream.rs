@@ -6,7 +6,6 @@ use std::net::{Shutdown, TcpStream};
 
 use roundtable_server::tls::{Flow, Layer};
 use smol::Async;
-use tracing::debug;
 
 /// One accepted socket.
 pub(crate) struct Stream {
@@ -66,7 +65,6 @@ impl Stream {
         };
         let fed = tls.borrow_mut().feed(&socket[..len], plain);
         let flow = fed.map_err(|error| {
-            debug!(%error, "TLS fails");
             // Why is told if the socket takes it.
             let _unheard = self.flush();
             io::Error::other(error)

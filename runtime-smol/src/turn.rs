@@ -7,6 +7,7 @@ use roundtable::{CloseCode, Command, ConnId, Queue, Recipients};
 use roundtable_server::binary::Binary;
 use roundtable_server::{Door, Frame, Sends};
 use smol::channel::{Receiver, Sender, bounded};
+use tracing::debug;
 
 use crate::table::shard_of;
 
@@ -111,6 +112,7 @@ impl Shards {
     pub(crate) fn carry_out(&mut self, command: Command) -> bool {
         match command {
             Command::Refuse { conn, refusal, retry_after } => {
+                debug!(conn = conn.get(), ?refusal, "refused");
                 let link = &mut self.links[shard_of(conn)];
                 link.touched = true;
                 link.next.refusals.push((conn, Door::refusal_answer(refusal, retry_after)));

@@ -9,6 +9,11 @@ fn the_process_begins_and_ends_as_promised() {
 }
 
 #[test]
+fn the_log_tells_what_an_operator_needs() {
+    process::log::check(env!("CARGO_BIN_EXE_runtime-smol"));
+}
+
+#[test]
 fn a_recorded_day_is_played_to_the_same_hash() {
     process::recording::check(env!("CARGO_BIN_EXE_runtime-smol"));
 }

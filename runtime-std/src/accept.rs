@@ -12,7 +12,7 @@ use std::{io, mem};
 use roundtable::ConnId;
 use rustix::event::{PollFd, PollFlags, poll};
 use socket2::SockRef;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::Shared;
 use crate::reader;
@@ -127,7 +127,7 @@ impl Accepting {
                 Ok(_) => return waited[0].revents().is_empty() && !self.leaves_the_rest(),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => {
-                    warn!(%error, "nobody is accepted any more");
+                    error!(%error, "nobody is accepted any more");
                     return false;
                 }
             }

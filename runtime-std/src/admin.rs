@@ -12,7 +12,7 @@ use std::time::Duration;
 use roundtable::Timestamp;
 use roundtable_server::{AdminDoor, Asked, Door};
 use rustix::event::{PollFd, PollFlags, poll};
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::Shared;
 use crate::turn::Note;
@@ -96,7 +96,7 @@ impl Operators {
                 Ok(_) => return waited[0].revents().is_empty(),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => {
-                    warn!(%error, "operators are not answered any more");
+                    error!(%error, "operators are not answered any more");
                     return false;
                 }
             }

@@ -217,11 +217,6 @@ impl Stopper {
             let _stopped = self.notes.send(Note::Event(Event::Admin { action }));
         }
     }
-
-    /// Whether there is anything to read again.
-    pub fn has_files(&self) -> bool {
-        self.tokens.is_some() || self.tls.is_some()
-    }
 }
 
 impl Shared {

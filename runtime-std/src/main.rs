@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Command;
 use roundtable_server::cli::{self, Start};
+use roundtable_server::log::Log;
 use roundtable_server::{Invocation, supervisor};
 use runtime_std::{Server, Stopper};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -13,10 +14,11 @@ fn main() -> ExitCode {
     let program = Command::new("runtime-std")
         .version(env!("CARGO_PKG_VERSION"))
         .about("The Roundtable chat server on blocking threads");
-    let Invocation { settings, recording, .. } = match cli::start(program) {
-        Start::Go(invocation) => *invocation,
+    let (invocation, log) = match cli::start(program) {
+        Start::Go(invocation, log) => (invocation, log),
         Start::End(code) => return code,
     };
+    let Invocation { settings, recording, .. } = *invocation;
     let kept = supervisor::sockets().and_then(|mut given| given.take_tcp_listener(0));
     let server = kept.and_then(|kept| match kept {
         Some(listener) => Ok(Server::inherit(listener, &settings)),
@@ -48,7 +50,7 @@ fn main() -> ExitCode {
         Ok(machine) => machine,
         Err(code) => return code,
     };
-    let end = stop_on_signals(server.stopper()).and_then(|()| {
+    let end = stop_on_signals(server.stopper(), log).and_then(|()| {
         cli::announce_admin(server.admin_addr()?);
         cli::announce(&settings, server.local_addr()?);
         server.run(machine)
@@ -66,18 +68,18 @@ fn spawn(name: &str, work: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
 }
 
-/// The first Ctrl-C or SIGTERM drains, the second ends the process at once. SIGHUP has the keys
-/// and the certificate read again; where there are none, it ends the process, as it does by itself.
-fn stop_on_signals(stopper: Stopper) -> std::io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    if stopper.has_files() {
-        signals.add_signal(SIGHUP)?;
-    }
+/// The first Ctrl-C or SIGTERM drains, the second ends the process at once. SIGHUP has what is logged,
+/// the keys and the certificate read again.
+fn stop_on_signals(stopper: Stopper, log: Log) -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let mut is_stopping = false;
         for signal in signals.forever() {
             match signal {
-                SIGHUP => stopper.reload(),
+                SIGHUP => {
+                    log.reload();
+                    stopper.reload();
+                }
                 _ if is_stopping => std::process::exit(1),
                 _ => {
                     stopper.stop();

@@ -40,7 +40,10 @@ pub(crate) fn read(
     let opened = match open(stream, &mut tls, shared) {
         Ok(Some(opened)) => opened,
         Ok(None) => return linger(stream, shared),
-        Err(error) => return debug!(conn = conn.get(), %error, "no request"),
+        Err(error) => {
+            let peer = stream.peer_addr().ok();
+            return debug!(conn = conn.get(), peer = peer.map(display), %error, "no request");
+        }
     };
     let Opened { peer, greeting, head, rest } = opened;
     // A panic in here ends this connection only, and the owner must hear of it.

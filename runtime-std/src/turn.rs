@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use roundtable::{Command, ConnId, Event, Greeting, Machine, Peer, Recipients};
 use roundtable_server::admin::{Question, Told};
 use roundtable_server::metrics::Measured;
-use roundtable_server::{Door, Frame, Sends, frame};
+use roundtable_server::{Door, Frame, Sends, frame, log};
 use tracing::{debug, info};
 
 use crate::Shared;
@@ -123,7 +123,8 @@ impl<M: Machine> Owner<M> {
     fn take(&mut self, note: Note) {
         match note {
             Note::Opened { conn, stream, secure, head, peer, greeting } => {
-                debug!(conn = conn.get(), "connected");
+                let room = log::room(&self.shared.settings, &greeting);
+                debug!(conn = conn.get(), room, "connected");
                 self.sockets.add(conn, stream, secure, head);
                 self.handle(Event::Connect { conn, peer, greeting });
             }
@@ -190,7 +191,7 @@ impl<M: Machine> Owner<M> {
                         conn = conn.get(),
                         code = code.number(),
                         reason = code.reason(),
-                        "closing"
+                        "closed"
                     );
                     self.machine.commit();
                     queue_sends(&mut self.sends, &mut self.sockets);

@@ -37,7 +37,7 @@ fn verify(given: &Receiver<(ConnId, Box<str>)>, notes: &SyncSender<Note>, shared
     for (conn, token) in given {
         // Without keys nobody is believed.
         let tokens = shared.tokens.as_ref();
-        let verdict = tokens.map_or(Verdict::Invalid, |tokens| tokens.verify(&token));
+        let verdict = tokens.map_or(Verdict::Invalid, |tokens| tokens.verify(Some(conn), &token));
         if notes.send(Note::Event(Event::Verified { conn, verdict })).is_err() {
             return;
         }

@@ -14,16 +14,17 @@ use tracing::info;
 use crate::admin::Admin;
 use crate::auth::Tokens;
 use crate::journal::{Journaled, Spawn};
+use crate::log::Log;
 use crate::record::Recordable;
-use crate::settings::{Invocation, Recording, Settings};
+use crate::settings::{Invocation, Recording, Settings, SettingsError};
 use crate::state::Keeper;
 use crate::tls::Tls;
-use crate::{auth, log, replay, supervisor};
+use crate::{auth, replay, supervisor};
 
 /// What the command line comes to.
 pub enum Start {
-    /// Serve with these settings, or do what the subcommand says.
-    Go(Box<Invocation>),
+    /// Serve with these settings, or do what the subcommand says; the log is started.
+    Go(Box<Invocation>, Log),
     /// Everything is said: end with this code.
     End(ExitCode),
 }
@@ -31,12 +32,9 @@ pub enum Start {
 /// Reads the process's words and starts the log. What both servers' processes do beside serving is
 /// done here: the subcommands `replay` and `token`.
 pub fn start(program: Command) -> Start {
-    // What is not Unicode elsewhere in the environment is none of ours.
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let program =
         program.subcommand(replay::command::command()).subcommand(auth::command::command());
-    let invocation = match Settings::read(program, std::env::args_os().skip(1), environment) {
+    let invocation = match read(&program) {
         Ok(invocation) => invocation,
         Err(error) if error.exit_code() == 0 => {
             say(&error);
@@ -59,8 +57,16 @@ pub fn start(program: Command) -> Start {
             _ => {}
         }
     }
-    log::start(&invocation.settings);
-    Start::Go(Box::new(invocation))
+    let log = Log::start(&invocation.settings, move || read(&program).map(|again| again.settings));
+    Start::Go(Box::new(invocation), log)
+}
+
+/// What the process's words, its environment and its file say.
+fn read(program: &Command) -> Result<Invocation, SettingsError> {
+    // What is not Unicode elsewhere in the environment is none of ours.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Settings::read(program.clone(), std::env::args_os().skip(1), environment)
 }
 
 /// Says where the server listens: the first line on standard output. A supervisor is told, too.

@@ -52,7 +52,7 @@ impl Desk {
 
     #[track_caller]
     fn is_welcome(&self, token: &str) -> bool {
-        matches!(self.tokens.verify(token), Verdict::Valid(_))
+        matches!(self.tokens.verify(None, token), Verdict::Valid(_))
     }
 }
 
@@ -243,7 +243,9 @@ fn a_token_that_was_verified_just_before_its_end_is_revoked_again() {
     let desk = Desk::new();
     let conn = ConnId::new(1);
     let [ann, eve] = ["ann", "eve"].map(|user| {
-        let Verdict::Valid(claims) = desk.tokens.verify(&good(&[user])) else { panic!("{user}") };
+        let Verdict::Valid(claims) = desk.tokens.verify(None, &good(&[user])) else {
+            panic!("{user}")
+        };
         claims
     });
     desk.write("revoked", "user eve\n");

@@ -300,6 +300,31 @@ fn every_package_takes_the_lints_of_the_workspace() {
 }
 
 #[test]
+fn operators_are_told_what_each_line_of_the_log_means() {
+    let files = files();
+    let told = files.iter().find(|file| file.path == "docs/operations.md").expect("the document");
+    let (_, table) = told.text.split_once("<!-- log -->").expect("the table begins");
+    let (table, _) = table.split_once("<!-- /log -->").expect("the table ends");
+    let (mut found, mut count) = (Vec::new(), 0);
+    for file in files.iter().filter(|file| file.path.contains("/src/") && file.is(&[".rs"])) {
+        for (level, call) in [("info", "info!("), ("warn", "warn!("), ("error", "error!(")] {
+            for (start, _) in file.without_tests().match_indices(call) {
+                // What stands in the line for values is not in the table.
+                let message = file.text[start..].split('"').nth(1).expect("a message");
+                let words = message.split(['{', '}']).step_by(2).max_by_key(|part| part.len());
+                let (row, words) = (format!("| {level} |"), words.unwrap_or_default().trim());
+                if !table.lines().any(|line| line.starts_with(&row) && line.contains(words)) {
+                    found.push(format!("{}: {level} `{message}` is not told", file.path));
+                }
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 25, "there are more lines than {count}");
+    nothing(&found);
+}
+
+#[test]
 fn links_between_documents_lead_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut found = Vec::new();

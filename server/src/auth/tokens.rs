@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use roundtable::{AdminAction, Claims, Command, Event, Hub, Machine, Timestamp, Verdict};
-use tracing::{error, info};
+use roundtable::{AdminAction, Claims, Command, ConnId, Event, Hub, Machine, Timestamp, Verdict};
+use tracing::{debug, error, info};
 
 use super::revoked::Revoked;
 use super::{Expected, Refusal, Verifier};
@@ -50,8 +50,10 @@ impl Tokens {
         }))
     }
 
-    /// What a token says, if it is to be believed. Why not is told in the log, and to nobody else.
-    pub fn verify(&self, token: &str) -> Verdict {
+    /// What a token says, if it is to be believed: one that came in a frame of `conn`, or in a request.
+    /// Why not is told in the log, and to nobody else. Of frames a client may send many: of those the
+    /// log tells at `debug`.
+    pub fn verify(&self, conn: Option<ConnId>, token: &str) -> Verdict {
         let verified = self.verifier.load().verify(token).and_then(|claims| {
             let is_revoked = self.revoked.load().revokes(&claims).is_some();
             if is_revoked { Err(Refusal::Revoked) } else { Ok(claims) }
@@ -59,7 +61,10 @@ impl Tokens {
         match verified {
             Ok(claims) => Verdict::Valid(Box::new(claims)),
             Err(refusal) => {
-                info!(why = %refusal, "a token is refused");
+                match conn {
+                    None => info!(why = %refusal, "a token is refused"),
+                    Some(conn) => debug!(conn = conn.get(), why = %refusal, "a token is refused"),
+                }
                 if refusal == Refusal::Expired { Verdict::Expired } else { Verdict::Invalid }
             }
         }

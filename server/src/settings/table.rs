@@ -50,7 +50,7 @@ pub(super) const ROWS: &[Row] = &[
     row!("Server", proxy_protocol, [proxy_protocol]: bool,
         "Whether each connection begins with a PROXY header (version 2), which only these proxies may send"),
     row!("Server", log, [log]: String,
-        "What is logged: error, warn, info, debug, or a filter like roundtable=debug,warn"),
+        "What is logged: error, warn, info, debug, or a filter like roundtable=debug,warn; read again on SIGHUP"),
     row!("Server", log_format, [log_format]: super::LogFormat,
         "How the log is written"),
     row!("Server", drain_within, [drain_within]: std::time::Duration,

@@ -1,6 +1,7 @@
 //! How a server's process begins and ends: one script for both, which each runs on its own program.
 
 pub(crate) mod journal;
+pub(crate) mod log;
 pub(crate) mod recording;
 pub(crate) mod resources;
 pub(crate) mod state;

@@ -92,16 +92,16 @@ fn word(frame: &str, field: &str) -> String {
     frame[start..].split('"').next().unwrap().to_owned()
 }
 
-struct Client(BufReader<TcpStream>);
+pub(super) struct Client(BufReader<TcpStream>);
 
 impl Client {
-    fn connect(server: &Server, target: &str) -> Self {
+    pub(super) fn connect(server: &Server, target: &str) -> Self {
         let (socket, status) = knock(server, target, "");
         assert_eq!(status, "101", "{target}");
         Self(BufReader::new(socket))
     }
 
-    fn say(&mut self, frame: &str) {
+    pub(super) fn say(&mut self, frame: &str) {
         let length = u16::try_from(frame.len()).unwrap();
         // A mask of zeros leaves the text as it is.
         let head = if length < 126 {
@@ -114,7 +114,7 @@ impl Client {
     }
 
     /// What comes up to the end of the frame in which `wanted` is.
-    fn until(&mut self, wanted: &str) -> String {
+    pub(super) fn until(&mut self, wanted: &str) -> String {
         let mut bytes = Vec::new();
         loop {
             let text = String::from_utf8_lossy(&bytes);

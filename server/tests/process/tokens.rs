@@ -168,8 +168,18 @@ impl Log {
         Self(lines)
     }
 
-    pub(super) fn until(&mut self, wanted: &str) {
-        while !self.0.recv_timeout(BACKSTOP).expect(wanted).contains(wanted) {}
+    pub(super) fn next(&mut self) -> String {
+        self.0.recv_timeout(BACKSTOP).expect("a line")
+    }
+
+    /// The first line with `wanted` in it.
+    pub(super) fn until(&mut self, wanted: &str) -> String {
+        loop {
+            let line = self.0.recv_timeout(BACKSTOP).expect(wanted);
+            if line.contains(wanted) {
+                return line;
+            }
+        }
     }
 
     /// All that comes until the server has ended.
