@@ -115,6 +115,8 @@ fn what_may_be_missing_begins_a_new_epoch(program: &str) {
     let mut socket = ann.come(&server.address).unwrap();
     ann.say(&mut socket).unwrap();
     server.child.0.kill().unwrap();
+    // It has the folder until it is gone.
+    drop(server);
     let server = start(program, folder.path(), &[]);
     let mut socket = connect(&server.address, 0).unwrap();
     let (session, (epoch, seq)) = (ann.session.unwrap(), ann.place.unwrap());
