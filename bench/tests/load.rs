@@ -1,12 +1,15 @@
 //! The load generator against servers, for a few hundred texts. Nothing is claimed about time.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use bench::load::{self, Flags};
 use bench::measurement::Measurement;
 use clap::Parser;
+use roundtable_server::tls::{Pair, Tls};
 use roundtable_server::{Settings, cli};
 
 #[derive(Parser)]
@@ -15,11 +18,10 @@ struct Line {
     flags: Flags,
 }
 
-/// Twenty connections do some work to the server at `address`.
-fn measure(address: &str, pid: u32, flags: &str) -> Measurement {
-    let line = format!(
-        "load ws://{address}/ws --pid {pid} --connections 20 --seconds 1 --warm-up 0.5 {flags}"
-    );
+/// Twenty connections do some work to the server at `url`.
+fn measure(url: &str, pid: u32, flags: &str) -> Measurement {
+    let line =
+        format!("load {url}/ws --pid {pid} --connections 20 --seconds 1 --warm-up 0.5 {flags}");
     let line = Line::try_parse_from(line.split_ascii_whitespace()).expect("flags");
     let found = load::run(&line.flags).expect("a server that is there");
     assert_eq!(found.failures(), Vec::<String>::new(), "{found}");
@@ -51,7 +53,7 @@ impl Floor {
     }
 
     fn measure(&self, flags: &str) -> Measurement {
-        measure(&self.address, self.process.id(), flags)
+        measure(&format!("ws://{}", self.address), self.process.id(), flags)
     }
 }
 
@@ -78,6 +80,28 @@ fn the_floors_deliver_everything() {
 
 #[test]
 fn the_chat_server_delivers_everything() {
+    serve(None, |address| {
+        for work in ["--rate 100 --slow 2", "--in-flight 2 --senders 3", "--rate 50 --visitors 2"] {
+            let flags = format!("--dialect roundtable {work}");
+            measure(&format!("ws://{address}"), std::process::id(), &flags);
+        }
+    });
+}
+
+#[test]
+fn it_does_so_with_tls() {
+    let file = |name: &str| Path::new("../server/tests/tls").join(name);
+    let pair = Pair { certificate: file("first.pem"), key: file("first.key.pem") };
+    serve(Some(pair), |address| {
+        for work in ["--rate 100", "--in-flight 2 --senders 3 --payload 4096"] {
+            let flags = format!("--dialect roundtable --tls-ca ../server/tests/tls/ca.pem {work}");
+            measure(&format!("wss://{address}"), std::process::id(), &flags);
+        }
+    });
+}
+
+/// Has the chat server run while `work` is done, with its address.
+fn serve(pair: Option<Pair>, work: impl FnOnce(SocketAddr)) {
     let mut settings = Settings::default();
     settings.listen.set_port(0);
     settings.hub.run_ahead = runtime_smol::RUN_AHEAD;
@@ -87,14 +111,15 @@ fn the_chat_server_delivers_everything() {
     settings.hub.bytes_per_second = 1 << 30;
     settings.wire.frame_burst = 1_000_000;
     settings.wire.frames_per_second = 1_000_000;
-    let server = runtime_smol::Server::bind(&settings).expect("a port");
-    let address = server.local_addr().expect("an address").to_string();
+    let mut server = runtime_smol::Server::bind(&settings).expect("a port");
+    if let Some(pair) = pair {
+        server = server.with_tls(Tls::read(pair).expect("a pair that fits"));
+    }
+    let address = server.local_addr().expect("an address");
     let stopper = server.stopper();
     let hub = cli::hub(&settings);
     let serving = thread::spawn(move || server.run(hub));
-    for work in ["--rate 100 --slow 2", "--in-flight 2 --senders 3", "--rate 50 --visitors 2"] {
-        measure(&address, std::process::id(), &format!("--dialect roundtable {work}"));
-    }
+    work(address);
     stopper.stop();
     serving.join().expect("no panic").expect("a clean end");
 }

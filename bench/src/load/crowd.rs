@@ -4,6 +4,7 @@
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -12,6 +13,7 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
+use rustls::ClientConfig;
 
 use super::link::{Heard, Link, Role, Stage};
 use super::payload::Stamp;
@@ -38,6 +40,8 @@ pub(super) struct Target {
     pub(super) request: Vec<u8>,
     /// The messages with which the server greets.
     pub(super) greetings: u32,
+    /// What makes connections secure, where they are to be.
+    pub(super) tls: Option<Arc<ClientConfig>>,
 }
 
 /// Visits: connections that were greeted, and have left.
@@ -139,11 +143,14 @@ impl Crowd {
 
     fn dial(&mut self, index: usize, role: Role) -> io::Result<Link> {
         let now = self.now();
-        let server = match role {
-            Role::Receiver | Role::Slow => self.target.server,
-            Role::Visitor => self.visitors_target.server,
+        let target = match role {
+            Role::Receiver | Role::Slow => &self.target,
+            Role::Visitor => &self.visitors_target,
         };
-        let link = Link::connect(server, self.connects, role, now)?;
+        let mut link = Link::connect(target.server, self.connects, role, now)?;
+        if let Some(config) = &target.tls {
+            link.secure(Arc::clone(config))?;
+        }
         self.connects = self.connects.wrapping_add(1);
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.epoll, &link.socket, EventData::new_u64(index as u64), flags)?;

@@ -1,12 +1,15 @@
 //! One connection to the server that is measured: what it has to send, and what it reads. This file
 //! does not know what texts mean.
 
-use std::io;
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::SendFlags;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::frame::{self, Opcode, Part};
@@ -68,6 +71,7 @@ pub(super) struct Link {
     kept: Vec<u8>,
     /// The parts of a message that is not all there.
     parts: Vec<u8>,
+    tls: Option<Box<ClientConnection>>,
 }
 
 impl Link {
@@ -96,8 +100,16 @@ impl Link {
             _ => {}
         }
         let stage = Stage::Connecting;
-        let (out, kept, parts) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { socket, role, stage, began: now, greetings: 0, out, kept, parts })
+        let (out, kept, parts, tls) = (Vec::new(), Vec::new(), Vec::new(), None);
+        Ok(Self { socket, role, stage, began: now, greetings: 0, out, kept, parts, tls })
+    }
+
+    /// Makes it secure: nothing has been sent yet.
+    pub(super) fn secure(&mut self, config: Arc<ClientConfig>) -> io::Result<()> {
+        let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+        let tls = ClientConnection::new(config, name).map_err(io::Error::other)?;
+        self.tls = Some(Box::new(tls));
+        Ok(())
     }
 
     /// The client's end, if there is a connection.
@@ -129,6 +141,12 @@ impl Link {
 
     /// Offers what waits to the socket.
     fn flush(&mut self) -> io::Result<()> {
+        if let Some(tls) = &mut self.tls {
+            // Until the handshake is over, it keeps what it takes.
+            let taken = tls.writer().write(&self.out)?;
+            self.out.drain(..taken);
+            return offer(tls, &self.socket);
+        }
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         while !self.out.is_empty() {
             match rustix::net::send(&self.socket, &self.out, flags) {
@@ -141,9 +159,28 @@ impl Link {
         Ok(())
     }
 
+    /// Reads once. With TLS, what comes is less than what is there.
+    fn receive(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let Some(tls) = &mut self.tls else {
+            return Ok(rustix::io::read(&self.socket, into)?);
+        };
+        loop {
+            match tls.reader().read(into) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+            if tls.read_tls(&mut &self.socket)? == 0 {
+                return Ok(0);
+            }
+            tls.process_new_packets().map_err(io::Error::other)?;
+            offer(tls, &self.socket)?;
+        }
+    }
+
     /// Reads what there is, into `buffer`, and tells what was heard.
     ///
-    /// A read that fills less than it could has emptied the socket: the next readiness is told anew.
+    /// A plain read that fills less than it could has emptied the socket: the next readiness is told
+    /// anew.
     pub(super) fn read(
         &mut self,
         buffer: &mut Vec<u8>,
@@ -156,20 +193,20 @@ impl Link {
             }
             buffer[..kept].copy_from_slice(&self.kept);
             let space = buffer.len() - kept;
-            match rustix::io::read(&self.socket, &mut buffer[kept..]) {
+            match self.receive(&mut buffer[kept..]) {
                 Ok(0) => self.stage = Stage::Closed(None),
                 Ok(count) => {
                     let all = &buffer[..kept + count];
                     let used = self.take(all, &mut heard)?;
                     self.kept.clear();
                     self.kept.extend_from_slice(&all[used..]);
-                    if count < space {
+                    if count < space && self.tls.is_none() {
                         break;
                     }
                 }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => break,
-                Err(error) => return Err(error.into()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
             }
         }
         Ok(())
@@ -219,6 +256,19 @@ impl Link {
         }
         Ok(used)
     }
+}
+
+/// Offers what is sealed to the socket.
+fn offer(tls: &mut ClientConnection, socket: &Socket) -> io::Result<()> {
+    while tls.wants_write() {
+        match tls.write_tls(&mut &*socket) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn no_frame() -> io::Error {

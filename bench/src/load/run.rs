@@ -57,10 +57,10 @@ pub fn run(flags: &Flags) -> Result<Measurement, String> {
     }
     let server = flags.address()?;
     let request = |path: &str| handshake::request(&server.to_string(), path);
-    let greetings = flags.greetings();
-    let target = Target { server, request: request(flags.path()), greetings };
+    let (greetings, tls) = (flags.greetings(), flags.tls()?);
+    let target = Target { server, request: request(flags.path()), greetings, tls: tls.clone() };
     let path = flags.visitors_path.as_deref().unwrap_or(flags.path());
-    let visitors = Target { server, request: request(path), greetings };
+    let visitors = Target { server, request: request(path), greetings, tls };
     let tally = Tally::new(work.connections, work.senders as usize);
     let crowd = Crowd::new(target, visitors, tally).map_err(|error| error.to_string())?;
     let run = Run::new(crowd, work, flags.pid);

@@ -1,10 +1,16 @@
 //! What is done to a server: the workloads by name, and what flags change of them.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use rustls::client::Resumption;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
 use tungstenite::http::Uri;
 
 use super::payload::SHORTEST;
@@ -73,6 +79,9 @@ pub struct Flags {
     /// What the server says to newcomers, and how it tells of losses.
     #[arg(long, value_enum, default_value = "raw")]
     pub dialect: Dialect,
+    /// With wss: the file of the authority, as PEM, that vouches for the server as `localhost`.
+    #[arg(long)]
+    pub tls_ca: Option<PathBuf>,
     /// A workload with a name; the flags below change it.
     #[arg(long, value_enum, default_value = "room-1000-paced")]
     pub workload: Name,
@@ -238,11 +247,30 @@ impl Flags {
     ///
     /// If the URL has none.
     pub fn address(&self) -> Result<SocketAddr, String> {
-        let authority = self.url.authority().filter(|_| self.url.scheme_str() == Some("ws"));
+        let scheme = if self.tls_ca.is_some() { "wss" } else { "ws" };
+        let authority = self.url.authority().filter(|_| self.url.scheme_str() == Some(scheme));
         let address = authority.and_then(|authority| authority.as_str().parse().ok());
         address.filter(SocketAddr::is_ipv4).ok_or_else(|| {
-            format!("{}: must be like ws://127.0.0.1:8080/ws, with an address of IPv4", self.url)
+            let like = "must be like ws://127.0.0.1:8080/ws, with an address of IPv4";
+            format!("{}: {like}; wss needs --tls-ca FILE, and ws none", self.url)
         })
+    }
+
+    /// What makes connections secure, where they are to be: each with a handshake of its own.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be used.
+    pub(super) fn tls(&self) -> Result<Option<Arc<ClientConfig>>, String> {
+        let Some(file) = &self.tls_ca else { return Ok(None) };
+        let fault = |why: &dyn fmt::Display| format!("--tls-ca {}: {why}", file.display());
+        let mut roots = RootCertStore::empty();
+        let root = CertificateDer::from_pem_file(file).map_err(|error| fault(&error))?;
+        roots.add(root).map_err(|error| fault(&error))?;
+        let mut config =
+            ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        config.resumption = Resumption::disabled();
+        Ok(Some(Arc::new(config)))
     }
 
     /// The path and query that connections ask for.
