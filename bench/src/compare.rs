@@ -1,6 +1,7 @@
 //! The side-by-side: installs and builds the servers, has each do each workload, interleaved, and writes
 //! the medians. It does not know how a server is measured, nor what a document looks like.
 
+pub mod cost;
 mod machine;
 mod newcomer;
 mod servers;

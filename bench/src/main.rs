@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 
+use bench::compare::cost;
 use bench::floor::{Fanout, Floor};
 use bench::load::{self, Flags};
 use bench::{compare, report};
@@ -25,6 +26,8 @@ enum Command {
     Load(Box<Flags>),
     /// Every server and every workload, side by side; writes docs/benchmarks.md.
     Compare(compare::Flags),
+    /// What a journal or TLS costs: the same server with and without, in turn.
+    Cost(cost::Flags),
     /// Make docs/benchmarks.md again from docs/benchmarks/results.json.
     Report(report::Flags),
     /// A server that does nothing but what the work asks of the kernel, until its input ends.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let end = match Line::parse().command {
         Command::Load(flags) => measure(&flags),
         Command::Compare(flags) => compare::run(&flags).map(|()| ExitCode::SUCCESS),
+        Command::Cost(flags) => cost::run(&flags).map(|()| ExitCode::SUCCESS),
         Command::Report(flags) => report::run(&flags).map(|()| ExitCode::SUCCESS),
         Command::Floor { batched, greet, pad } => {
             let fanout = if batched { Fanout::EachTurn } else { Fanout::EachText };

@@ -142,7 +142,8 @@ impl Program {
             let said = line.trim();
             io::Error::other(format!("it says «{said}» and not where it listens; see its log"))
         })?;
-        address.trim_start_matches("http://").clone_into(&mut running.address);
+        let (_, bare) = address.split_once("://").unwrap_or(("", address));
+        bare.clone_into(&mut running.address);
         Ok(running)
     }
 }
