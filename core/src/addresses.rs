@@ -90,6 +90,11 @@ impl Addresses {
         self.slab.iter()
     }
 
+    /// The address that is held.
+    pub(crate) fn key(&self, hold: Hold) -> AddressKey {
+        self.slab[hold.0.get() - 1].key
+    }
+
     /// Those without a connection, each in its slot, with the moment from which it is as an unknown one.
     pub(crate) fn idle(&self) -> impl Iterator<Item = (u32, AddressKey, Bucket)> {
         let idle = self.slab.iter().filter(|(_, address)| address.connections == 0);

@@ -8,6 +8,7 @@ mod flow;
 mod image;
 mod journal;
 mod life;
+mod look;
 mod moderate;
 mod presence;
 mod publish;
@@ -45,6 +46,7 @@ use crate::session::Sessions;
 use crate::time::Timestamp;
 use crate::timers::{Timer, Timers};
 use crate::totals::{Counts, Levels, Limit, Totals};
+use crate::views::Closed;
 
 pub(crate) use drain::Drain;
 pub use image::Connection;
@@ -84,6 +86,8 @@ pub struct Hub {
     state: State,
     /// What changed, and was not told so far: nothing between two events.
     changes: Vec<Record>,
+    /// Whom the last event closed.
+    closed: Vec<Closed>,
     counts: Counts,
     /// Where a text is written before it is shared.
     scratch: String,
@@ -161,6 +165,7 @@ impl Hub {
             drain: None,
             state: State::default(),
             changes: Vec::new(),
+            closed: Vec::new(),
             counts: Counts::default(),
             scratch: String::new(),
         })
@@ -179,6 +184,9 @@ impl Hub {
         assert!(now >= self.now, "time runs backwards, from {:?} to {now:?}", self.now);
         self.notice_absence(now);
         self.now = now;
+        if !self.closed.is_empty() {
+            self.closed = Vec::new();
+        }
         let before = commands.len();
         match event {
             Event::Connect { conn, peer, greeting } => {
@@ -310,12 +318,21 @@ impl Hub {
         if !(code == CloseCode::Drain && self.is_told_of_drain(slot)) {
             self.say_bye(slot, code, out);
         }
+        self.note_closed(slot, code);
         let conn = self.state.sessions[slot].link.conn;
         match code.fate() {
             Fate::Lost => self.lose(slot),
             Fate::Over => self.forget(slot),
         }
         out.push(Command::Close { conn, code, queue });
+    }
+
+    /// Remembers until the next event whom this one closes.
+    pub(super) fn note_closed(&mut self, slot: u32, code: CloseCode) {
+        let session = &self.state.sessions[slot];
+        let room = session.memberships.first().map(|of| self.state.rooms[of.room].name.clone());
+        let (conn, user) = (session.link.conn, session.user.clone());
+        self.closed.push(Closed { conn, user, room, code });
     }
 
     fn say_bye(&mut self, slot: u32, code: CloseCode, out: &mut Vec<Command>) {

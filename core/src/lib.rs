@@ -32,6 +32,7 @@ mod ticket;
 mod time;
 mod timers;
 mod totals;
+mod views;
 
 pub use bucket::{Bucket, Rate};
 pub use claims::{Action, Claims, Grant, Pattern, PatternError, Permissions};
@@ -51,3 +52,4 @@ pub use snapshot::{RestoreError, Snapshot};
 pub use ticket::{Entropy, NoTicket, Ticket};
 pub use time::Timestamp;
 pub use totals::{Counts, Levels, Limit, Totals};
+pub use views::{Closed, PlaceView, RoomView, SessionView};

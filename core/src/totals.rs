@@ -1,5 +1,7 @@
 //! What a hub has done and has, in numbers. This file does not know how they are shown.
 
+use serde::Serialize;
+
 use crate::close::CloseCode;
 use crate::command::{Command, Recipients, Refusal};
 use crate::frame::frame_len;
@@ -62,7 +64,7 @@ pub struct Counts {
 }
 
 /// What a hub has, at a moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Levels {
     /// Sessions with a connection.
     pub connections: u64,

@@ -7,6 +7,7 @@ mod operator;
 mod requests;
 mod restart;
 mod turn;
+mod views;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};

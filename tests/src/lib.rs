@@ -74,6 +74,8 @@ mod tokens;
 mod transcripts;
 pub mod twin;
 #[cfg(test)]
+mod views;
+#[cfg(test)]
 mod windows;
 
 pub use check::{ORIGIN, check, nobody_lags};

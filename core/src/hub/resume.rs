@@ -175,6 +175,7 @@ impl Hub {
         let conn = self.state.sessions[slot].link.conn;
         let code = CloseCode::SessionTaken;
         self.say_bye(slot, code, out);
+        self.note_closed(slot, code);
         self.detach(slot);
         out.push(Command::Close { conn, code, queue: Queue::Flush });
     }

@@ -242,6 +242,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             known == connections,
             "{known} are connected, and the hub counts {connections}"
         );
+        self.check_views();
     }
 
     /// Everybody goes, and what was said grows old; then nothing may be left.

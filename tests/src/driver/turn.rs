@@ -56,6 +56,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             passed |= self.carry_out(command);
         }
         self.observer.observe(self.clock(), event, &commands);
+        self.check_closed(event, &commands);
         while let Some(conn) = self.to_verify.pop() {
             passed |= self.verify(conn);
         }
@@ -146,6 +147,7 @@ impl<M: Subject, O: Observer> Driver<M, O> {
             passed |= self.carry_out(command);
         }
         self.observer.observe(self.clock(), &event, &commands);
+        self.check_closed(&event, &commands);
         self.audit.nothing_shown();
         passed
     }
