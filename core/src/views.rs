@@ -72,6 +72,7 @@ pub struct Closed {
     pub code: CloseCode,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn digits<S: Serializer>(conn: &ConnId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&conn.get())
 }

@@ -66,7 +66,7 @@ enum Input {
     Event(Event),
     /// This shard takes part in the turn.
     Touch(usize),
-    /// This is asked, and begins no turn.
+    /// This is asked, and begins no turn unless it is to be done.
     Ask(Question, Sender<Told>),
 }
 
@@ -97,8 +97,8 @@ impl Driver {
                     self.next_while_busy().await?
                 };
                 match came {
-                    Some(Input::Ask(question, asker)) => {
-                        tell(self.clock.now(), machine, question, &asker);
+                    Some(Input::Ask(question, asker)) if question.event().is_none() => {
+                        tell(&asker, question.answer(self.clock.now(), machine));
                     }
                     came => break came,
                 }
@@ -117,7 +117,13 @@ impl Driver {
                     }
                     Input::Touch(shard) => self.shards.touch(shard),
                     Input::Ask(question, asker) => {
-                        tell(self.clock.now(), machine, question, &asker);
+                        let told = question.answer(self.clock.now(), machine);
+                        if let Some(event) = question.event() {
+                            turn.count(&event);
+                            machine.handle(self.clock.now(), event, &mut commands);
+                            is_drained |= self.carry_out(&mut commands);
+                        }
+                        tell(&asker, told);
                     }
                 }
                 input = if turn.is_over() { None } else { self.next_while_busy().await? };
@@ -163,14 +169,9 @@ impl Driver {
     }
 }
 
-fn tell(
-    now: Timestamp,
-    machine: &mut Measured<impl Machine>,
-    question: Question,
-    asker: &Sender<Told>,
-) {
+fn tell(asker: &Sender<Told>, told: Told) {
     // Whoever asked may have given up.
-    let _unheard = asker.try_send(question.answer(now, machine));
+    let _unheard = asker.try_send(told);
 }
 
 impl Limits {

@@ -99,11 +99,14 @@ impl<M: Machine> Owner<M> {
         info!("stopped");
     }
 
-    /// Waits for a note, or until something is due. Questions are answered, and begin no turn.
+    /// Waits for a note, or until something is due. Questions are answered, and begin no turn unless
+    /// something is to be done.
     fn wait(&mut self, inbox: &Receiver<Note>) -> Option<Note> {
         loop {
             match self.next_note(inbox) {
-                Some(Note::Ask(question, asker)) => self.tell(question, &asker),
+                Some(Note::Ask(question, asker)) if question.event().is_none() => {
+                    self.tell(&question, &asker);
+                }
                 note => return note,
             }
         }
@@ -146,7 +149,7 @@ impl<M: Machine> Owner<M> {
                 self.disconnect(conn);
                 self.sockets.remove(conn);
             }
-            Note::Ask(question, asker) => self.tell(question, &asker),
+            Note::Ask(question, asker) => self.tell(&question, &asker),
             Note::Stop => {
                 info!("draining");
                 self.handle(Event::Drain { within: self.shared.settings.drain_within });
@@ -154,8 +157,11 @@ impl<M: Machine> Owner<M> {
         }
     }
 
-    fn tell(&mut self, question: Question, asker: &SyncSender<Told>) {
+    fn tell(&mut self, question: &Question, asker: &SyncSender<Told>) {
         let told = question.answer(self.shared.clock.now(), &mut self.machine);
+        if let Some(event) = question.event() {
+            self.handle(event);
+        }
         // Whoever asked may have given up.
         let _unheard = asker.try_send(told);
     }

@@ -238,20 +238,21 @@ impl Door {
     fn check_origin(&self, request: &Request<'_, '_>) -> Result<(), Answer> {
         let host = the_only(request, "Host")?;
         let Some(origin) = the_only(request, "Origin")? else { return Ok(()) };
-        if self.origins.contains(origin) || host.is_some_and(|host| self.is_own(origin, host)) {
+        if self.origins.contains(origin)
+            || host.is_some_and(|host| is_served_by(origin, self.schemes, host))
+        {
             return Ok(());
         }
         Err(answer::plain(403, "pages of this origin may not connect\n", &[]))
     }
+}
 
-    /// Whether a page of `origin` was served under the name that the request calls this server by.
-    fn is_own(&self, origin: &str, host: &str) -> bool {
-        let scheme = origin.split_once("://");
-        scheme.is_some_and(|(scheme, authority)| {
-            let is_ours = self.schemes.iter().any(|known| scheme.eq_ignore_ascii_case(known));
-            is_ours && !host.is_empty() && authority.eq_ignore_ascii_case(host)
-        })
-    }
+/// Whether a page of `origin` came by one of these schemes from what the request calls `host`.
+fn is_served_by(origin: &str, schemes: &[&str], host: &str) -> bool {
+    origin.split_once("://").is_some_and(|(scheme, authority)| {
+        let is_ours = schemes.iter().any(|known| scheme.eq_ignore_ascii_case(known));
+        is_ours && !host.is_empty() && authority.eq_ignore_ascii_case(host)
+    })
 }
 
 /// The two parts of the request's target, which a proxy may send with a scheme and a host before

@@ -21,6 +21,7 @@ use edge::Process;
 use families::FAMILIES;
 
 pub use edge::Edge;
+pub(crate) use edge::resident_bytes;
 pub use figures::{Figures, Histogram, Measured};
 
 /// The media type of what [`write`] writes.

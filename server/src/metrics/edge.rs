@@ -100,14 +100,25 @@ pub(super) struct Process {
 impl Process {
     /// Asks the system.
     pub(super) fn read() -> Self {
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let number = |field: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(field));
-            line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
-        };
+        let status = status();
         let open_files = fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64);
-        Self { resident_bytes: number("VmRSS:") * 1024, open_files, threads: number("Threads:") }
+        let threads = number(&status, "Threads:");
+        Self { resident_bytes: number(&status, "VmRSS:") * 1024, open_files, threads }
     }
+}
+
+/// The memory of this process that is in use and not swapped out; 0 where the system does not say.
+pub(crate) fn resident_bytes() -> u64 {
+    number(&status(), "VmRSS:") * 1024
+}
+
+fn status() -> String {
+    fs::read_to_string("/proc/self/status").unwrap_or_default()
+}
+
+fn number(status: &str, field: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

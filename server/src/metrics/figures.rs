@@ -1,7 +1,9 @@
 //! What the loop that drives a machine takes: how long, and how much at a time. This file reads no
 //! clock: it goes by the times that the machine is handed.
 
-use roundtable::{Command, Event, Hub, Machine, RunAhead, Switch, Timestamp};
+use roundtable::{Command, Event, Hub, Machine, RoomView, RunAhead, Switch, Timestamp};
+
+use crate::admin::{Closing, Watch};
 
 /// The bounds of spans, in nanoseconds: from 50 µs to 2.5 s.
 const SPANS: [u64; 14] = [
@@ -98,6 +100,7 @@ pub struct Measured<M> {
     /// When the texts of this turn came, and those of the one before, if they are still to be offered.
     texts: Vec<Timestamp>,
     texts_before: Vec<Timestamp>,
+    watch: Watch,
 }
 
 impl<M> Measured<M> {
@@ -111,12 +114,18 @@ impl<M> Measured<M> {
             events: 0,
             texts: Vec::new(),
             texts_before: Vec::new(),
+            watch: Watch::default(),
         }
     }
 
     /// What was measured so far.
     pub fn figures(&self) -> &Figures {
         &self.figures
+    }
+
+    /// The latest closes that it commanded, the latest first.
+    pub(crate) fn closings(&self) -> Vec<Closing> {
+        self.watch.closings()
     }
 
     fn note(&mut self, now: Timestamp, event: &Event) {
@@ -141,10 +150,19 @@ impl<M> Measured<M> {
     }
 }
 
+impl<M: Machine> Measured<M> {
+    /// The rooms with the most members, as they are or were less than a second ago.
+    pub(crate) fn busiest(&mut self, now: Timestamp) -> Vec<RoomView> {
+        self.watch.busiest(now, self.machine.hub())
+    }
+}
+
 impl<M: Machine> Machine for Measured<M> {
     fn handle(&mut self, now: Timestamp, event: Event, commands: &mut Vec<Command>) {
         self.note(now, &event);
+        let before = commands.len();
         self.machine.handle(now, event, commands);
+        self.watch.note(now, self.machine.hub(), &commands[before..]);
     }
 
     fn next_deadline(&self) -> Option<Timestamp> {
