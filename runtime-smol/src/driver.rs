@@ -395,6 +395,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_to_be_done_is_an_event_of_a_turn() {
+        let heard = RefCell::new(Vec::new());
+        let (mut driver, slot, _events, signals) = driver(RunAhead::One);
+        let mut echo = Measured::new(Echo(&heard), driver.run_ahead);
+        let mut run = pin!(driver.run(&mut echo));
+        let (asker, told) = bounded(1);
+        let kick = Question::Kick { room: None, user: "ann".parse().expect("a name") };
+        let event = kick.event().expect("it is to be done");
+        signals.try_send(Signal::Ask(kick, asker)).expect("room");
+        assert!(smol::block_on(future::poll_once(&mut run)).is_none());
+        assert!(matches!(told.try_recv(), Ok(Told::Kicked(0))), "an echo knows nobody");
+        assert_eq!(*heard.borrow(), [event, Event::Flushed]);
+        assert!(slot.turns.try_recv().is_err(), "no shard takes part");
+    }
+
+    #[test]
     fn a_shard_that_is_lost_ends_the_loop() {
         let heard = RefCell::new(Vec::new());
         let (mut driver, slot, events, signals) = driver(RunAhead::One);

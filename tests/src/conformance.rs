@@ -180,6 +180,8 @@ macro_rules! conformance {
             what_clients_do_is_counted,
             that_no_place_is_left_is_counted,
             operators_show_the_token_where_there_is_one,
+            operators_look_somebody_up_and_kick,
+            what_operators_want_done_is_read_to_its_end,
             operators_who_say_nothing_hold_up_nobody,
         );
     };

@@ -1,4 +1,5 @@
-//! The page in a real browser: two windows, two people, a server that goes away and comes back.
+//! The pages in a real browser: two windows, two people, a server that goes away and comes back; and an
+//! operator, who sees and kicks.
 //!
 //! Without a browser the test is left out, and says so. `ROUNDTABLE_BROWSER=required` makes that a
 //! failure, `ROUNDTABLE_BROWSER=/path/to/chromium` names one.
@@ -11,7 +12,7 @@ use std::{env, io};
 use roundtable::Auth;
 use roundtable_tests::browser::{self, Browser, Window};
 use roundtable_tests::conformance::servers::on_smol;
-use roundtable_tests::conformance::{Desk, Server, settings};
+use roundtable_tests::conformance::{Client, Desk, Server, settings};
 use roundtable_tests::proxy::{Fault, Proxy, seed};
 use serde_json::json;
 
@@ -237,6 +238,128 @@ fn who_says_nothing_notices_a_line_that_stands_still_for_good() {
         sees(window, "There you are");
         assert_eq!(shown(window), all);
     }
+    server.shut();
+}
+
+/// A server that operators ask, with a token or without.
+fn operated(token: Option<&tempfile::NamedTempFile>) -> Server {
+    let mut settings = settings();
+    settings.admin_listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+    settings.admin_token_file = token.map(|file| file.path().to_owned());
+    on_smol(&settings)
+}
+
+/// The operators' page.
+fn operate<'a>(browser: &'a Browser, server: &Server) -> Window<'a> {
+    browser.open(&format!("http://{}/", server.admin.expect("operators have a listener")))
+}
+
+/// Waits until the rows of a table have these words in their cells.
+fn lists(window: &Window<'_>, table: &str, rows: &[&[&str]]) {
+    let rows = json!(rows);
+    window.wait_until(&format!(
+        "JSON.stringify([...document.querySelectorAll('{table} tr')].map((row) => \
+         [...row.cells].map((cell) => cell.textContent).slice(0, {}))) === \
+         JSON.stringify({rows})",
+        rows[0].as_array().map_or(0, Vec::len),
+    ));
+}
+
+/// Presses a button of a session, to kick: twice, as somebody does who means it.
+fn press_kick(window: &Window<'_>, room: &str) {
+    let button = format!("document.querySelector('#sessions .kick[data-room=\"{room}\"]')");
+    window.wait_until(&format!("{button} !== null"));
+    window.evaluate(&format!("{button}.click()"));
+    window.wait_until(&format!("{button}.textContent === 'Press again to kick'"));
+    window.evaluate(&format!("{button}.click()"));
+}
+
+fn has_said(window: &Window<'_>, words: &str) {
+    let words = json!(words);
+    window.wait_until(&format!("document.querySelector('#said').textContent === {words}"));
+}
+
+#[test]
+fn an_operator_sees_looks_up_and_kicks() {
+    let Some(browser) = start() else { return };
+    let server = operated(None);
+    let hostile = "<img src=x onerror=t()>";
+    let (mut ann, _) = Client::join(server.addr, "lobby", "ann");
+    let (mut bob, _) = Client::join(server.addr, "lobby", "bob");
+    let mut eve = Client::connect(
+        server.addr,
+        "room=%3Cb%3Etea%3C%2Fb%3E&name=%3Cimg%20src%3Dx%20onerror%3Dt()%3E",
+    );
+    eve.expect("joined");
+    assert_eq!(ann.ask(&json!({ "type": "join", "id": 1, "room": "tea" }))["type"], "joined");
+
+    let page = operate(&browser, &server);
+    is(&page, "live");
+    let value = |place: u32| {
+        format!("document.querySelectorAll('#charts figure .value')[{place}].textContent")
+    };
+    page.wait_until(&format!("{} === '3'", value(0)));
+    page.wait_until(&format!("{} === '3'", value(1)));
+    // A rate takes two looks, and a line two points.
+    page.wait_until(&format!("{} === '0'", value(2)));
+    page.wait_until("document.querySelector('#charts .line').getAttribute('d').includes('L')");
+    assert_ne!(page.evaluate(&value(5)), "–", "memory");
+    lists(&page, "#rooms", &[&["lobby", "2", "0"], &["<b>tea</b>", "1", "0"], &["tea", "1", "0"]]);
+    lists(&page, "#closes", &[&["Nobody was closed."]]);
+    assert_eq!(page.evaluate("document.querySelector('#recording').hidden"), true);
+
+    page.enter("#whom", hostile);
+    page.wait_until("document.querySelector('#sessions h3') !== null");
+    assert_eq!(page.evaluate("document.querySelector('#sessions h3').textContent"), hostile);
+    assert_eq!(page.evaluate("document.querySelectorAll('img, td b').length"), 0);
+    page.enter("#whom", "nobody");
+    has_said(&page, "there is no such session");
+    page.enter("#whom", "ann");
+    page.wait_until("document.querySelector('#sessions h3')?.textContent === 'ann'");
+    lists(&page, "#sessions tbody", &[&["lobby", "live"], &["tea", "live"]]);
+
+    press_kick(&page, "lobby");
+    has_said(&page, "Kicked: one session.");
+    lists(&page, "#sessions tbody", &[&["tea", "live"]]);
+    assert_eq!(ann.expect("left")["reason"], "kicked");
+    press_kick(&page, "");
+    has_said(&page, "Kicked: one session. there is no such session");
+    assert_eq!(ann.closed(), (Some(4504), 4504));
+    page.wait_until("document.querySelector('#closes .name') !== null");
+    let close = "[...document.querySelector('#closes tr').cells].map((cell) => cell.textContent)";
+    assert_eq!(
+        page.evaluate(&format!("{close}.slice(1, 4)")),
+        json!(["ann", "tea", "4504 kicked"])
+    );
+    page.wait_until(&format!("{} === '2'", value(0)));
+
+    // Who was closed can be looked up at once, whether it is there or not.
+    page.evaluate("document.querySelector('#closes .name').click()");
+    has_said(&page, "there is no such session");
+    assert_eq!(bob.ask(&json!({ "type": "ping", "id": 1 }))["type"], "pong");
+    server.shut();
+    is(&page, "silent");
+    assert_eq!(page.evaluate("document.querySelector('#desk').className"), "stale");
+}
+
+#[test]
+fn an_operator_shows_the_token_once() {
+    let Some(browser) = start() else { return };
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    writeln!(file, "0123456789abcdef").expect("room on the disk");
+    let server = operated(Some(&file));
+    let page = operate(&browser, &server);
+    page.wait_until("!document.querySelector('#entrance').hidden");
+    assert_eq!(page.evaluate("document.querySelector('#desk').hidden"), true);
+    page.enter("#token", "fedcba9876543210");
+    page.wait_until("document.querySelector('#refused').textContent === 'This is not the token.'");
+    page.enter("#token", "0123456789abcdef");
+    is(&page, "live");
+    assert_eq!(page.evaluate("document.querySelector('#entrance').hidden"), true);
+    // It is kept nowhere.
+    let kept = "[localStorage.length, sessionStorage.length, document.cookie, location.hash]";
+    assert_eq!(page.evaluate(kept), json!([0, 0, "", ""]));
+    assert_eq!(page.evaluate("document.querySelector('#token').value"), "");
     server.shut();
 }
 

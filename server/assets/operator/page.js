@@ -181,21 +181,18 @@ function begin() {
 }
 
 async function poll(mine) {
-  let again = true;
   try {
     const answer = await ask("/state");
-    if (answer.status === 401) {
-      again = false;
-      wantToken();
-    } else if (!answer.ok) {
-      throw new Error(await answer.text());
-    } else {
-      hear(await answer.json(), Date.now());
-    }
+    const told = answer.ok ? await answer.json() : null;
+    if (mine !== begun) return;
+    if (answer.status === 401) return wantToken();
+    if (told === null) beSilent();
+    else hear(told, Date.now());
   } catch {
+    if (mine !== begun) return;
     beSilent();
   }
-  if (again && mine === begun) setTimeout(poll, EVERY_MS, mine);
+  setTimeout(poll, EVERY_MS, mine);
 }
 
 function wantToken() {
@@ -300,7 +297,7 @@ function showCloses(closes, at) {
   fill($("closes"), rows, 5, "Nobody was closed.", (close) => {
     const user = close.user === null ? cell("–") : cell(person(close.user, close.conn), "name-cell");
     const room = cell(close.room === null ? "–" : named(close.room), "name-cell");
-    const reason = cell(`${close.code} ${close.reason}`);
+    const reason = cell(`${close.code} ${close.reason}`, "short");
     return make("tr", {}, number(close.time), user, room, reason, number(close.conn));
   });
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use roundtable_server::Settings;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::client::serve;
 use super::doors::{request, status};
@@ -27,19 +27,38 @@ fn ask(addr: SocketAddr, path: &str, headers: &str) -> (String, String) {
     (head, String::from_utf8(body).expect("words"))
 }
 
+/// Has something done, by the page that is served here.
+fn post(addr: SocketAddr, path: &str, body: &str) -> (String, String) {
+    let (length, host) = (body.len(), format!("Host: {addr}\r\nOrigin: http://{addr}\r\n"));
+    let head = format!(
+        "POST {path} HTTP/1.1\r\n{host}Content-Type: application/json\r\nContent-Length: {length}\r\n"
+    );
+    let (head, body) = request(addr, &format!("{head}\r\n{body}"));
+    (head, String::from_utf8(body).expect("words"))
+}
+
+/// What is told as JSON.
+fn told(addr: SocketAddr, path: &str) -> Value {
+    let (head, body) = ask(addr, path, &format!("Host: {addr}\r\n"));
+    assert_eq!(status(&head), "200", "{path}: {head}");
+    serde_json::from_str(&body).expect("JSON")
+}
+
 /// Numbers and health, there and nowhere else.
 pub fn operators_are_answered_on_a_listener_of_their_own(runtime: Runtime<'_>) {
     let server = serve(runtime, &operated());
     let admin = server.admin.expect("operators have a listener");
     let host = format!("Host: {admin}\r\n");
-    for (path, expected) in [("/metrics", "200"), ("/healthz", "200"), ("/readyz", "200")] {
+    for path in ["/", "/metrics", "/healthz", "/readyz", "/state"] {
         let (head, _) = ask(admin, path, &host);
-        assert_eq!(status(&head), expected, "{path}: {head}");
+        assert_eq!(status(&head), "200", "{path}: {head}");
     }
-    for path in ["/", "/ws", "/app.js"] {
+    for path in ["/ws", "/app.js", "/session?user=ann"] {
         assert_eq!(status(&ask(admin, path, &host).0), "404", "{path}");
     }
-    assert_eq!(status(&ask(server.addr, "/metrics", &host).0), "404");
+    for path in ["/metrics", "/state", "/session?user=ann"] {
+        assert_eq!(status(&ask(server.addr, path, &host).0), "404", "{path}");
+    }
     assert_eq!(status(&ask(admin, "/metrics", "Host: chat.example\r\n").0), "421");
 
     let (_, before) = ask(admin, "/metrics", &host);
@@ -138,6 +157,95 @@ pub fn operators_show_the_token_where_there_is_one(runtime: Runtime<'_>) {
     }
     // A URL is written into logs.
     assert_eq!(status(&asked("/metrics?token=0123456789abcdef", "")), "401");
+    server.shut();
+}
+
+/// Where somebody stands is told, and who is kicked is gone: from a room, or altogether.
+pub fn operators_look_somebody_up_and_kick(runtime: Runtime<'_>) {
+    let server = serve(runtime, &operated());
+    let admin = server.admin.expect("operators have a listener");
+    let (mut ann, _) = Client::join(server.addr, "lobby", "ann");
+    let (mut bob, _) = Client::join(server.addr, "lobby", "bob");
+    assert_eq!(ann.ask(&json!({ "type": "join", "id": 1, "room": "tea" }))["type"], "joined");
+    assert_eq!(bob.ask(&json!({ "type": "ping", "id": 1 }))["type"], "pong");
+
+    let state = told(admin, "/state");
+    assert_eq!(state["levels"]["connections"], 2);
+    assert_eq!(state["counts"]["connects"], 2);
+    let rooms = state["busiest"].as_array().expect("rooms").iter();
+    let rooms: Vec<_> = rooms.map(|room| (&room["name"], &room["members"])).collect();
+    assert_eq!(rooms, [(&json!("lobby"), &json!(2)), (&json!("tea"), &json!(1))]);
+    assert_eq!(state["closes"], json!([]));
+    assert_ne!(state["resident_bytes"], 0);
+
+    let found = told(admin, "/session?user=ann");
+    let session = &found["sessions"][0];
+    let stands = |room: &str| json!({ "room": room, "live": true, "behind": 0 });
+    assert_eq!(session["rooms"], json!([stands("lobby"), stands("tea")]));
+    assert_eq!((&session["user"], &session["connected"]), (&json!("ann"), &json!(true)));
+    let conn = session["conn"].as_str().expect("digits").to_owned();
+    assert_eq!(told(admin, &format!("/session?conn={conn}"))["sessions"][0]["user"], "ann");
+
+    let (head, body) = post(admin, "/kick", r#"{"user":"ann","room":"lobby"}"#);
+    assert_eq!((status(&head), &*body), ("200", "{\"kicked\":1}\n"), "{head}");
+    assert_eq!(ann.expect("left")["reason"], "kicked");
+    let session = &told(admin, "/session?user=ann")["sessions"][0];
+    assert_eq!(session["rooms"], json!([stands("tea")]));
+    assert_eq!(status(&post(admin, "/kick", r#"{"user":"ann","room":"lobby"}"#).0), "404");
+
+    let (head, body) = post(admin, "/kick", r#"{"user":"ann"}"#);
+    assert_eq!((status(&head), &*body), ("200", "{\"kicked\":1}\n"), "{head}");
+    assert_eq!(ann.closed(), (Some(4504), 4504));
+    let host = format!("Host: {admin}\r\n");
+    assert_eq!(status(&ask(admin, "/session?user=ann", &host).0), "404");
+    assert_eq!(status(&post(admin, "/kick", r#"{"user":"ann"}"#).0), "404");
+    let closes = told(admin, "/state")["closes"].clone();
+    assert_eq!(closes.as_array().map(Vec::len), Some(1), "{closes}");
+    let close = &closes[0];
+    assert_eq!((&close["user"], &close["conn"]), (&json!("ann"), &json!(conn)));
+    assert_eq!((&close["room"], &close["code"]), (&json!("tea"), &json!(4504)));
+    assert_eq!(close["reason"], "kicked");
+    assert_eq!(bob.ask(&json!({ "type": "ping", "id": 2 }))["type"], "pong");
+    server.shut();
+}
+
+/// What is to be done comes behind the head, now or later, and not for ever.
+pub fn what_operators_want_done_is_read_to_its_end(runtime: Runtime<'_>) {
+    let server = serve(runtime, &operated());
+    let admin = server.admin.expect("operators have a listener");
+    let (mut ann, _) = Client::join(server.addr, "lobby", "ann");
+    let body = r#"{"user":"ann"}"#;
+    let head = |lines: &str| {
+        format!(
+            "POST /kick HTTP/1.1\r\nHost: {admin}\r\nContent-Type: application/json\r\n{lines}\r\n"
+        )
+    };
+    let length = format!("Content-Length: {}\r\n", body.len());
+    for (lines, expected) in [
+        ("Content-Length: 4097\r\n", "413"),
+        ("", "411"),
+        ("Transfer-Encoding: chunked\r\n", "411"),
+        (&format!("{length}Origin: http://evil.example\r\n"), "403"),
+        (&format!("{length}Origin: null\r\n"), "403"),
+    ] {
+        // Nothing of the body is waited for.
+        let (answer, _) = request(admin, &head(lines));
+        assert_eq!(status(&answer), expected, "{lines}: {answer}");
+    }
+    for path in ["/recording/start", "/recording/stop"] {
+        let (answer, words) = post(admin, path, "");
+        assert_eq!(status(&answer), "409", "{answer}");
+        assert_eq!(words, "recordings are not set up: --record-dir\n");
+    }
+    assert_eq!(ann.ask(&json!({ "type": "ping", "id": 1 }))["type"], "pong");
+
+    let mut raw = Raw::connect(admin);
+    for byte in head(&length).bytes().chain(body.bytes()) {
+        raw.write(&[byte]);
+    }
+    let (answer, _) = raw.answer();
+    assert_eq!(status(&answer), "200", "{answer}");
+    assert_eq!(ann.closed(), (Some(4504), 4504));
     server.shut();
 }
 
