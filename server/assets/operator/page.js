@@ -298,7 +298,7 @@ function showCloses(closes, at) {
     const user = close.user === null ? cell("–") : cell(person(close.user, close.conn), "name-cell");
     const room = cell(close.room === null ? "–" : named(close.room), "name-cell");
     const reason = cell(`${close.code} ${close.reason}`, "short");
-    return make("tr", {}, number(close.time), user, room, reason, number(close.conn));
+    return make("tr", {}, cell(close.time, "short"), user, room, reason, number(close.conn));
   });
 }
 

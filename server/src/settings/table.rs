@@ -58,7 +58,7 @@ pub(super) const ROWS: &[Row] = &[
     row!("Server", shards, [shards]: usize,
         "How many threads read and write sockets (runtime-smol); 0 is one a core"),
     row!("Server", admin_listen, [admin_listen]: Option<std::net::SocketAddr>,
-        "Where operators ask for metrics and health; loopback only, unless they show a token"),
+        "Where operators find their page, metrics and health; loopback only, unless they show a token"),
     row!("Server", admin_token_file, [admin_token_file]: Option<std::path::PathBuf>,
         "The file of the token that operators show as Authorization: Bearer, of 16 bytes or more"),
     row!("Server", state, [state]: Option<std::path::PathBuf>,
