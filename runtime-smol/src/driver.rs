@@ -3,7 +3,7 @@
 use std::time::Duration;
 use std::vec;
 
-use roundtable::{Command, Event, Machine, RunAhead, Timestamp};
+use roundtable::{Command, Event, Machine, RunAhead};
 use roundtable_server::Settings;
 use roundtable_server::admin::{Question, Told};
 use roundtable_server::metrics::Measured;

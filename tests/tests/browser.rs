@@ -7,11 +7,12 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
-use std::{env, io};
+use std::{env, fs, io};
 
-use roundtable::Auth;
+use roundtable::{Auth, Hub, Origin};
+use roundtable_server::record::{Options, Recordable, Redaction};
 use roundtable_tests::browser::{self, Browser, Window};
-use roundtable_tests::conformance::servers::on_smol;
+use roundtable_tests::conformance::servers::{DRIVERS, on_smol};
 use roundtable_tests::conformance::{Client, Desk, Server, settings};
 use roundtable_tests::proxy::{Fault, Proxy, seed};
 use serde_json::json;
@@ -306,7 +307,6 @@ fn an_operator_sees_looks_up_and_kicks() {
     assert_ne!(page.evaluate(&value(5)), "–", "memory");
     lists(&page, "#rooms", &[&["lobby", "2", "0"], &["<b>tea</b>", "1", "0"], &["tea", "1", "0"]]);
     lists(&page, "#closes", &[&["Nobody was closed."]]);
-    assert_eq!(page.evaluate("document.querySelector('#recording').hidden"), true);
 
     page.enter("#whom", hostile);
     page.wait_until("document.querySelector('#sessions h3') !== null");
@@ -340,6 +340,38 @@ fn an_operator_sees_looks_up_and_kicks() {
     server.shut();
     is(&page, "silent");
     assert_eq!(page.evaluate("document.querySelector('#desk').className"), "stale");
+}
+
+#[test]
+fn an_operator_records() {
+    let Some(browser) = start() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut settings = settings();
+    settings.admin_listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let hub = Hub::new(settings.hub.clone(), Origin { seed: 1, wall_clock_ms: 0 }).expect("a hub");
+    let options = Options { redaction: Redaction::Secrets, part_bytes: 1 << 20 };
+    let machine = Recordable::new(hub, Some(folder.path().to_owned()), options);
+    let (_, drive) = DRIVERS[0];
+    let server = drive(&settings, Box::new(machine));
+    let (mut ann, _) = Client::join(server.addr, "lobby", "ann");
+    let page = operate(&browser, &server);
+    is(&page, "live");
+    page.wait_until("document.querySelector('#recorded').textContent === 'Nothing is recorded.'");
+    assert_eq!(page.evaluate("document.querySelector('#stop').disabled"), true);
+    page.evaluate("document.querySelector('#start').click()");
+    page.wait_until("document.querySelector('#recording-said').textContent === 'Started.'");
+    page.wait_until("document.querySelector('#start').disabled");
+    ann.publish("lobby", &json!("this is kept"));
+    ann.expect("message");
+    page.evaluate("document.querySelector('#stop').click()");
+    page.wait_until("!document.querySelector('#start').disabled");
+    let said = page.evaluate("document.querySelector('#recording-said').textContent");
+    let file = fs::read_dir(folder.path()).expect("a folder").next().expect("a recording");
+    let file = file.expect("a recording").path();
+    assert_eq!(said, format!("Stopped. The recording is {}.", file.display()));
+    let recording = fs::read(file).expect("a recording");
+    assert!(recording.windows(12).any(|found| found == b"this is kept"));
+    server.shut();
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use roundtable::{AdminAction, Claims, Command, ConnId, Event, Hub, Machine, Timestamp, Verdict};
+use roundtable::{
+    AdminAction, Claims, Command, ConnId, Event, Hub, Machine, Switch, Timestamp, Verdict,
+};
 use tracing::{debug, error, info};
 
 use super::revoked::Revoked;
@@ -144,5 +146,13 @@ impl<M: Machine> Machine for Guarded<M> {
 
     fn hub(&self) -> Option<&Hub> {
         self.machine.hub()
+    }
+
+    fn record(&mut self, now: Timestamp, switch: Switch) -> Result<String, String> {
+        self.machine.record(now, switch)
+    }
+
+    fn recording(&self) -> Option<String> {
+        self.machine.recording()
     }
 }

@@ -1,15 +1,16 @@
 //! A server that is recorded while its clients misbehave, and what a replay makes of it.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::thread;
 
 use roundtable_server::record::{Files, Mark};
 use roundtable_server::replay::{Item, Log};
 
-use super::{Server, refused, run, within_backstop};
+use super::{BACKSTOP, Server, refused, run, within_backstop};
 
 /// What is said in the room, and what only the server may know.
 const GOSSIP: &str = "the-gossip-of-the-day";
@@ -44,6 +45,7 @@ pub(crate) fn check(program: &str) {
     a_redacted_day_tells_nothing_that_was_said(program, &folder.path().join("redacted"));
     a_recording_breaks_off_where_the_process_was_killed(program, &folder.path().join("killed"));
     wrong_words_are_told(program, &folder.path().join("day"));
+    an_operator_begins_and_ends_one(program, folder.path());
 }
 
 fn a_day_is_played_to_the_same_hash(program: &str, file: &Path) {
@@ -122,6 +124,55 @@ fn a_recording_breaks_off_where_the_process_was_killed(program: &str, file: &Pat
         output.contains("\nthe recording breaks off; its last hash is at event 0\n"),
         "{output}"
     );
+}
+
+fn an_operator_begins_and_ends_one(program: &str, folder: &Path) {
+    let folder = folder.join("operators");
+    fs::create_dir(&folder).unwrap();
+    let flags = ["--log", "info", "--admin-listen", "127.0.0.1:0", "--record-dir"];
+    let flags = [&flags[..], &[folder.to_str().unwrap()]].concat();
+    let mut server = Server::start_with(program, &flags, Stdio::piped());
+    let mut log = BufReader::new(server.child.0.stderr.take().unwrap());
+    let admin = within_backstop(move || {
+        let mut line = String::new();
+        while log.read_line(&mut line).unwrap() > 0 {
+            if let Some((_, address)) = line.split_once("operators are answered on http://") {
+                let address = address.trim_end().to_owned();
+                // The rest is read, so that the server can write it.
+                thread::spawn(move || io::copy(&mut log, &mut io::sink()));
+                return address;
+            }
+            line.clear();
+        }
+        panic!("nobody answers operators");
+    });
+    let post = |path: &str| {
+        let mut socket = TcpStream::connect(&admin).unwrap();
+        socket.set_read_timeout(Some(BACKSTOP)).unwrap();
+        let lines = "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+        write!(socket, "POST {path} HTTP/1.1\r\nHost: {admin}\r\n{lines}").unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 "), "{answer}");
+        let told: serde_json::Value = serde_json::from_str(body).unwrap();
+        PathBuf::from(told["file"].as_str().expect("a file"))
+    };
+    let mut ann = Peer::join(&server, "room=lobby&name=ann");
+    ann.say("before");
+    ann.read_until("\"before\"");
+    let file = post("/recording/start");
+    ann.say("meanwhile");
+    ann.read_until("\"meanwhile\"");
+    assert_eq!(post("/recording/stop"), file);
+    ann.say("behind");
+    ann.read_until("\"behind\"");
+    server.signal("TERM");
+    assert_eq!(server.end().code(), Some(0));
+    let (status, output, errors) = run(program, &["replay", file.to_str().unwrap(), "--print"]);
+    assert_eq!((status.code(), &*errors), (Some(0), ""), "{output}");
+    assert!(output.contains("text meanwhile\n") && output.contains(", as recorded\n"), "{output}");
+    assert!(!output.contains("text before\n") && !output.contains("text behind\n"), "{output}");
 }
 
 fn wrong_words_are_told(program: &str, file: &Path) {

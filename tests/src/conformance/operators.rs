@@ -235,7 +235,7 @@ pub fn what_operators_want_done_is_read_to_its_end(runtime: Runtime<'_>) {
     for path in ["/recording/start", "/recording/stop"] {
         let (answer, words) = post(admin, path, "");
         assert_eq!(status(&answer), "409", "{answer}");
-        assert_eq!(words, "recordings are not set up: --record-dir\n");
+        assert_eq!(words, "this machine is not one that can be recorded\n");
     }
     assert_eq!(ann.ask(&json!({ "type": "ping", "id": 1 }))["type"], "pong");
 
