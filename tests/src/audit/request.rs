@@ -8,6 +8,7 @@ use roundtable::{AdminAction, ConnId};
 use super::Audit;
 use super::frame::{Asked, Frame, Kind, Place};
 use super::join::raw_id;
+use super::session::Informed;
 use crate::invariant::hold;
 use crate::known::RoomId;
 
@@ -30,10 +31,9 @@ pub(super) struct Request {
     pub(super) wanted: Option<RoomId>,
     /// What a moderator asks for.
     pub(super) action: Option<AdminAction>,
-    /// The rooms of the session that it came back to, until it is told of them; it may be in none of
-    /// them where it was not told of all that became of its requests.
+    /// The rooms of the session that it came back to, until it is told of them.
     pub(super) owed: Vec<(RoomId, bool)>,
-    pub(super) is_sure: bool,
+    pub(super) informed: Informed,
     pub(super) echo: bool,
     pub(super) replies: usize,
     pub(super) acked: bool,
@@ -72,7 +72,7 @@ impl Audit {
             wanted: None,
             action: None,
             owed: Vec::new(),
-            is_sure: true,
+            informed: Informed::Wholly,
             echo: true,
             replies: 0,
             acked: false,

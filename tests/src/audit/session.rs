@@ -33,8 +33,17 @@ struct Session {
     claims: Option<Box<Claims>>,
     /// Where it was when its connection was lost, and whether it wanted its own messages back.
     rooms: Vec<(RoomId, bool)>,
-    /// Whether it may be in only some of them: its window was full when it was to be told.
-    is_unsure: bool,
+    informed: Informed,
+}
+
+/// Whether a client was told of each room that its session is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Informed {
+    /// Of each of them, and of no other.
+    #[default]
+    Wholly,
+    /// There was no room in its window when it was to be told: it may be in others, or not in all.
+    InPart,
 }
 
 impl Sessions {
@@ -106,7 +115,7 @@ impl Audit {
             let free = !is_new && !session.connected && !session.over;
             hold!(self.checked, OwnSession, own && free, "{session:?}, {request:?}: {frame:?}");
             request.owed = core::mem::take(&mut session.rooms);
-            request.is_sure = !core::mem::take(&mut session.is_unsure);
+            request.informed = core::mem::take(&mut session.informed);
             session.connected = true;
             // Who comes back without a token goes by the one of before.
             reader.claims = reader.claims.take().or_else(|| session.claims.clone());
@@ -140,7 +149,7 @@ impl Audit {
         let Some(id) = reader.session else { return };
         let is_over = reader.bye.is_some_and(|code| !self.sessions.outlives(code));
         let is_answered = self.request.as_ref().is_some_and(|request| request.slot == slot);
-        let is_unsure = is_answered || self.is_deciding();
+        let is_untold = is_answered || self.is_deciding();
         let session = &mut self.sessions.all[id as usize];
         session.connected = false;
         session.over |= is_over;
@@ -150,7 +159,7 @@ impl Audit {
                 session.rooms.push(*room);
             }
         }
-        session.is_unsure = is_unsure;
+        session.informed = if is_untold { Informed::InPart } else { Informed::Wholly };
     }
 
     /// Whether the reader, whose connection is over, may come back to its session.
@@ -162,7 +171,7 @@ impl Audit {
     pub(super) fn reseated(&mut self, room: RoomId, frame: &Frame<'_>) -> Option<bool> {
         let request = self.request.as_mut().filter(|request| request.what == What::Hello)?;
         let index = request.owed.iter().position(|(owed, _)| *owed == room);
-        let is_next = index.is_some_and(|index| index == 0 || !request.is_sure);
+        let is_next = index.is_some_and(|index| index == 0 || request.informed == Informed::InPart);
         hold!(self.checked, OwnSession, is_next, "{request:?} is told of {frame:?}");
         Some(request.owed.remove(index?).1)
     }
@@ -190,7 +199,7 @@ impl Audit {
     /// Who came back was told of all its rooms.
     pub(super) fn check_all_told(&mut self, request: &Request) {
         if request.what == What::Hello {
-            let all = request.owed.is_empty() || !request.is_sure;
+            let all = request.owed.is_empty() || request.informed == Informed::InPart;
             hold!(self.checked, OwnSession, all, "not told of some of its rooms: {request:?}");
         }
     }
