@@ -46,7 +46,11 @@ const named = (name) => make("bdi", { textContent: name });
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
-const fine = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const fine = new Intl.NumberFormat("en", {
+  maximumFractionDigits: 1,
+  maximumSignificantDigits: 4,
+  roundingPriority: "lessPrecision",
+});
 
 function count(number) {
   return number >= 100_000 ? short.format(number) : whole.format(number);

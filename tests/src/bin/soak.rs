@@ -43,9 +43,9 @@ const FORGOTTEN: Duration = Duration::from_secs(25);
 /// A crowd before the one that counts.
 const WARM_UP: Duration = Duration::from_secs(40);
 
-/// So many of them come at the most, until one has not made the server larger: what its allocator takes
-/// once, and keeps in pieces, it has taken then.
-const MOST_WARM_UPS: u32 = 10;
+/// So many of them come at the most, until two in a row have not made the server larger: what its
+/// allocator takes once, and keeps in pieces, it has taken then.
+const MOST_WARM_UPS: u32 = 12;
 
 /// How often it is told how far things are.
 const PROGRESS: Duration = Duration::from_secs(30);
@@ -193,7 +193,7 @@ impl Server {
 
     /// Plays crowds until the server has what it needs for them, and checks what they were given.
     fn warm_up(&self, plan: Plan, folder: &Path) -> Result<Weight, Box<dyn Error>> {
-        let mut before = self.weigh()?;
+        let (mut before, mut settled) = (self.weigh()?, 0);
         for number in 1..=MOST_WARM_UPS {
             let folder = folder.join(format!("warm-up-{number}"));
             let plan = Plan { span: WARM_UP, seed: plan.seed.wrapping_add(number.into()), ..plan };
@@ -201,7 +201,9 @@ impl Server {
             judge(&folder)?;
             let after = self.weigh()?;
             println!("warm            {after}");
-            if after.resident_kib * 100 <= before.resident_kib * 101 {
+            let is_like = after.resident_kib * 100 <= before.resident_kib * 101;
+            settled = if is_like { settled + 1 } else { 0 };
+            if settled == 2 {
                 return Ok(after);
             }
             before = after;
