@@ -40,12 +40,9 @@ const FLAGS: [&str; 18] = [
 /// Longer than the server remembers sessions, entries and keys.
 const FORGOTTEN: Duration = Duration::from_secs(25);
 
-/// A crowd before the one that counts.
-const WARM_UP: Duration = Duration::from_secs(40);
-
-/// So many of them come at the most, until two in a row have not made the server larger: what its
-/// allocator takes once, and keeps in pieces, it has taken then.
-const MOST_WARM_UPS: u32 = 12;
+/// The longest crowd before the one that counts: what a server takes once, and its allocator keeps, it has
+/// taken then.
+const EVE: Duration = Duration::from_mins(5);
 
 /// How often it is told how far things are.
 const PROGRESS: Duration = Duration::from_secs(30);
@@ -118,11 +115,14 @@ fn run(words: &ArgMatches) -> Result<(), Box<dyn Error>> {
     println!("what they do is written down in {}", folder.display());
     let server = Server::start(&format!("runtime-{runtime}"))?;
 
-    let before = server.warm_up(plan, &folder)?;
-    let day = folder.join("day");
+    let [eve, day] = ["eve", "day"].map(|part| folder.join(part));
+    server.soak(Plan { span: plan.span.min(EVE), seed: seed.wrapping_add(1), ..plan }, &eve)?;
+    let before = server.weigh()?;
+    println!("baseline        {before}");
     server.soak(plan, &day)?;
     let after = server.weigh()?;
     println!("afterwards      {after}");
+    judge(&eve)?;
     judge(&day)?;
     after.is_like(&before)
 }
@@ -189,26 +189,6 @@ impl Server {
         BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut first)?;
         let addr = first.trim_end().strip_prefix("listening on http://").ok_or("no server")?;
         Ok(Self { addr: addr.parse()?, child })
-    }
-
-    /// Plays crowds until the server has what it needs for them, and checks what they were given.
-    fn warm_up(&self, plan: Plan, folder: &Path) -> Result<Weight, Box<dyn Error>> {
-        let (mut before, mut settled) = (self.weigh()?, 0);
-        for number in 1..=MOST_WARM_UPS {
-            let folder = folder.join(format!("warm-up-{number}"));
-            let plan = Plan { span: WARM_UP, seed: plan.seed.wrapping_add(number.into()), ..plan };
-            self.soak(plan, &folder)?;
-            judge(&folder)?;
-            let after = self.weigh()?;
-            println!("warm            {after}");
-            let is_like = after.resident_kib * 100 <= before.resident_kib * 101;
-            settled = if is_like { settled + 1 } else { 0 };
-            if settled == 2 {
-                return Ok(after);
-            }
-            before = after;
-        }
-        Err(format!("it takes more with each of {MOST_WARM_UPS} crowds").into())
     }
 
     /// Plays the crowd, tells how far it is, and waits until the server has forgotten it.
