@@ -78,6 +78,9 @@ impl Sessions {
 /// The codes that leave a session to be come back to.
 const LOST: [u64; 5] = [4000, 4001, 4003, 4010, 4503];
 
+/// The code of a window that is full.
+const SLOW_CONSUMER: u64 = 4001;
+
 /// The code that leaves one where sessions are carried over to the next hub.
 const DRAIN: u64 = 4002;
 
@@ -149,7 +152,9 @@ impl Audit {
         let Some(id) = reader.session else { return };
         let is_over = reader.bye.is_some_and(|code| !self.sessions.outlives(code));
         let is_answered = self.request.as_ref().is_some_and(|request| request.slot == slot);
-        let is_untold = is_answered || self.is_deciding();
+        // There may have been no room for the `bye` either.
+        let is_full = reader.bye.is_none_or(|code| code == SLOW_CONSUMER);
+        let is_untold = is_full && (is_answered || self.is_deciding());
         let session = &mut self.sessions.all[id as usize];
         session.connected = false;
         session.over |= is_over;
